@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use data_encoding::{BASE32_NOPAD_NOCASE, BASE32_NOPAD, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE32_NOPAD, BASE32_NOPAD_NOCASE, HEXLOWER_PERMISSIVE};
 use thiserror::Error;
 
 use crate::codec::{DecodeError, Reader, Writer};
@@ -100,6 +100,10 @@ id! {
 id! {
     /// The public half of the key that an invitation carries.
     InviteKey
+}
+id! {
+    /// The public half of the key behind recovery words. A roster shows only its hash until it is used.
+    RecoveryKey
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fmt;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use thiserror::Error;
 
-use crate::ids::{DeviceId, InviteKey, RecordId};
+use crate::ids::{DeviceId, InviteKey, RecordId, RecoveryKey};
 
 /// A signature that does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -59,6 +59,19 @@ impl InviteKey {
     }
 }
 
+impl RecoveryKey {
+    /// Checks that the holder of the recovery words signed `payload` as a record of this kind.
+    pub fn verify(&self, kind: &str, payload: &[u8], signature: &Signature) -> Result<(), BadSignature> {
+        verify(self.as_bytes(), kind, payload, signature)
+    }
+
+    /// What a roster commits to: BLAKE3 of this key.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        *blake3::hash(self.as_bytes()).as_bytes()
+    }
+}
+
 macro_rules! secret {
     ($(#[$doc:meta])* $name:ident => $public:ident) => {
         $(#[$doc])*
@@ -106,6 +119,10 @@ secret! {
 secret! {
     /// The secret an invitation carries; whoever holds the ticket holds it.
     InviteSecret => InviteKey
+}
+secret! {
+    /// The secret behind recovery words.
+    RecoverySecret => RecoveryKey
 }
 
 #[cfg(test)]

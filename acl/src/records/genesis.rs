@@ -1,0 +1,83 @@
+//! The beginning and the end of a document or space.
+
+use super::line;
+use crate::bounds::MAX_TITLE_BYTES;
+use crate::codec::{DecodeError, Reader, Writer};
+use crate::ids::{DeviceId, PersonId, ResourceId};
+
+/// Whether a resource is a document or a space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResourceKind {
+    /// A document.
+    Document,
+    /// A set of documents shared together.
+    Space,
+}
+
+/// The first record of a document or space, whose id is the resource's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Genesis {
+    /// Document or space.
+    pub kind: ResourceKind,
+    /// Whose it is, for ever.
+    pub owner: PersonId,
+    /// The space it is born in.
+    pub space: Option<ResourceId>,
+    /// The name it is born with.
+    pub name: String,
+    /// Makes two resources with equal words two.
+    pub nonce: [u8; 16],
+    /// The automerge-repo document id.
+    pub alias: [u8; 16],
+    /// The device that signs.
+    pub by: DeviceId,
+}
+
+/// The owner's word that a document or space is deleted, everywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tombstone {
+    /// What is deleted.
+    pub resource: ResourceId,
+    /// The device that signs, of the owner.
+    pub by: DeviceId,
+}
+
+impl Genesis {
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        writer.byte(match self.kind {
+            ResourceKind::Document => 1,
+            ResourceKind::Space => 2,
+        });
+        self.owner.encode(writer);
+        writer.option(self.space, |writer, space| space.encode(writer));
+        writer.text(&self.name).raw(&self.nonce).raw(&self.alias);
+        self.by.encode(writer);
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            kind: match reader.byte()? {
+                1 => ResourceKind::Document,
+                2 => ResourceKind::Space,
+                found => return Err(DecodeError::Unknown { what: "kind of resource", found: found.into() }),
+            },
+            owner: PersonId::decode(reader)?,
+            space: reader.option(ResourceId::decode)?,
+            name: line(reader, "name", MAX_TITLE_BYTES)?,
+            nonce: reader.array()?,
+            alias: reader.array()?,
+            by: DeviceId::decode(reader)?,
+        })
+    }
+}
+
+impl Tombstone {
+    pub(super) fn encode(&self, writer: &mut Writer) {
+        self.resource.encode(writer);
+        self.by.encode(writer);
+    }
+
+    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { resource: ResourceId::decode(reader)?, by: DeviceId::decode(reader)? })
+    }
+}

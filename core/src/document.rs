@@ -1,0 +1,274 @@
+//! One document as this device holds it: its stored changes and vouches, what of them is admitted, and the
+//! Automerge document that shows it.
+//!
+//! A `Document` is a value: it does no I/O and knows no clock. Whoever calls it persists the [`Write`]s it
+//! returns, all of one call in one transaction, and tells peers nothing before they are durable. The Automerge
+//! document holds exactly the admitted changes; everything else waits in the graph, never in Automerge.
+
+mod admission;
+mod bits;
+mod edit;
+mod graph;
+mod held;
+mod ingest;
+mod materialise;
+mod serve;
+mod settle;
+mod state;
+mod vouches;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use automerge::{ActorId, Automerge, ChangeHash, Patch};
+use katori_acl::{Access, DeviceId, RecordId, ResourceId, Role};
+
+use crate::actor::device_actor;
+use crate::gate::{self, RawChange};
+use crate::identity::Identity;
+use crate::store::Write;
+use crate::version::VersionVector;
+use bits::Bits;
+use graph::Graph;
+use vouches::Vouches;
+
+pub use edit::{EditError, Edited, Unstorable};
+pub use held::{Held, HeldReason, HistoryEntry};
+pub use ingest::{Batch, IngestReport};
+pub use serve::{Peer, Served, Want};
+pub use settle::TakeInError;
+pub use state::{LoadError, Stored, Summary, remove_content};
+pub use vouches::MAX_VOUCHES_PER_DEVICE;
+
+/// Bounds on one document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DocumentLimits {
+    /// What one change or file may hold.
+    pub gate: gate::Limits,
+    /// Bytes of changes held back, 64 MiB. It is generous because a large document is held back while it
+    /// arrives, until the vouch that covers it can count.
+    pub held_bytes: usize,
+    /// Operations of a whole document, 20 million: what Automerge can still open on a laptop.
+    pub operations: u64,
+    /// Changes from one peer that wait for others they build on: 1,024. They are not persisted and not
+    /// acknowledged, so that the peer sends them again when they are dropped.
+    pub orphans: usize,
+    /// Bytes of those, 4 MiB.
+    pub orphan_bytes: usize,
+    /// Changes that a former member may hand over in its last session: 1,000.
+    pub farewell_changes: usize,
+    /// Bytes of those, 256 KiB.
+    pub farewell_bytes: usize,
+}
+
+impl Default for DocumentLimits {
+    fn default() -> Self {
+        Self {
+            gate: gate::Limits::default(),
+            held_bytes: 64 << 20,
+            operations: 20_000_000,
+            orphans: 1024,
+            orphan_bytes: 4 << 20,
+            farewell_changes: 1000,
+            farewell_bytes: 256 << 10,
+        }
+    }
+}
+
+/// What a step changed in what is shown.
+#[derive(Debug, Clone, Default)]
+pub struct Shown {
+    /// What happened to the Automerge document, if somebody watches it.
+    pub patches: Vec<Patch>,
+    /// The document was built anew, because something was admitted no longer; the patches build it from empty.
+    pub rebuilt: bool,
+    /// The changes that were admitted.
+    pub admitted: Vec<ChangeHash>,
+    /// How many changes are held back no longer shown that were shown before.
+    pub withdrawn: usize,
+}
+
+/// What a step on a document leads to.
+#[derive(Debug, Clone, Default)]
+pub struct Done {
+    /// To be stored, all or nothing.
+    pub writes: Vec<Write>,
+    /// What the document is now, in short.
+    pub summary: Summary,
+    /// What changed in what is shown.
+    pub shown: Option<Shown>,
+    /// Something accepted would have lost its cover and is pinned: call [`Document::discharge`] when the
+    /// exchange in progress is over.
+    pub owes_vouch: bool,
+    /// Local edits up to this number are in `writes`.
+    pub flushed: Option<u64>,
+    /// What became of each batch.
+    pub ingested: Vec<IngestReport>,
+    /// What peers are to be sent.
+    pub served: Vec<Served>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Document {
+    id: ResourceId,
+    me: Arc<Identity>,
+    limits: DocumentLimits,
+    access: Arc<Access>,
+    graph: Graph,
+    vouches: Vouches,
+    /// What the rule admits; the Automerge document holds exactly these.
+    admitted: Bits,
+    forkers: BTreeSet<DeviceId>,
+    lost_branches: Vec<(u32, u32)>,
+    /// Heads accepted here that nobody's vouch covers any more.
+    pinned: BTreeSet<ChangeHash>,
+    /// Changes on which Automerge failed here.
+    failed: BTreeSet<ChangeHash>,
+    orphans: BTreeMap<DeviceId, Vec<RawChange>>,
+    automerge: Automerge,
+    incarnation: [u8; 8],
+    /// Randomness for incarnations, and how many were drawn from it.
+    seed: [u8; 32],
+    drawn: u64,
+    counter: u64,
+    next_pack: u64,
+    /// Local changes that no flush has written yet, and their number in all.
+    unflushed: Vec<u32>,
+    edits: u64,
+    /// Somebody wants patches.
+    watched: bool,
+}
+
+impl Document {
+    /// A document with nothing in it. `seed` must be fresh randomness: incarnations are drawn from it.
+    #[must_use]
+    pub fn new(
+        id: ResourceId,
+        me: Arc<Identity>,
+        access: Arc<Access>,
+        limits: DocumentLimits,
+        seed: [u8; 32],
+    ) -> Self {
+        let mut document = Self {
+            id,
+            me,
+            limits,
+            access,
+            graph: Graph::new(id),
+            vouches: Vouches::default(),
+            admitted: Bits::default(),
+            forkers: BTreeSet::new(),
+            lost_branches: Vec::new(),
+            pinned: BTreeSet::new(),
+            failed: BTreeSet::new(),
+            orphans: BTreeMap::new(),
+            automerge: materialise::empty(),
+            incarnation: [0; 8],
+            seed,
+            drawn: 0,
+            counter: 0,
+            next_pack: 0,
+            unflushed: Vec::new(),
+            edits: 0,
+            watched: false,
+        };
+        document.draw_incarnation();
+        document
+    }
+
+    /// The document's id.
+    #[must_use]
+    pub fn id(&self) -> ResourceId {
+        self.id
+    }
+
+    /// The Automerge document: what is admitted, and nothing else.
+    #[must_use]
+    pub fn automerge(&self) -> &Automerge {
+        &self.automerge
+    }
+
+    /// Who may do what, as of the last step.
+    #[must_use]
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
+    }
+
+    /// Whether patches are wanted of what changes.
+    pub fn set_watched(&mut self, watched: bool) {
+        self.watched = watched;
+    }
+
+    /// What is stored, exactly.
+    #[must_use]
+    pub fn version(&self) -> VersionVector {
+        self.graph.version()
+    }
+
+    /// The ids of the vouches kept.
+    #[must_use]
+    pub fn vouch_ids(&self) -> Vec<RecordId> {
+        self.vouches.ids()
+    }
+
+    /// Whether this device holds Write now.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        holds_write(&self.access, &self.me.device())
+    }
+
+    /// Devices that are proven to have signed two histories of their own.
+    #[must_use]
+    pub fn forkers(&self) -> &BTreeSet<DeviceId> {
+        &self.forkers
+    }
+
+    /// Heads of what is admitted.
+    #[must_use]
+    pub fn heads(&self) -> Vec<ChangeHash> {
+        self.automerge.get_heads()
+    }
+
+    /// Heads of everything stored, held back included.
+    #[must_use]
+    pub fn stored_heads(&self) -> Vec<ChangeHash> {
+        self.graph.heads()
+    }
+
+    /// How many changes are stored, and how many of them are admitted.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.graph.len() as usize, self.admitted.len())
+    }
+
+    fn actor(&self) -> ActorId {
+        device_actor(&self.me.device(), &self.id, self.incarnation)
+    }
+
+    fn draw_incarnation(&mut self) {
+        let mut hasher = blake3::Hasher::new_keyed(&self.seed);
+        hasher.update(self.id.as_bytes()).update(&self.drawn.to_le_bytes());
+        self.drawn += 1;
+        if let Some(incarnation) = hasher.finalize().as_bytes().first_chunk() {
+            self.incarnation = *incarnation;
+        }
+        self.automerge.set_actor(self.actor());
+    }
+
+    /// Ends the present incarnation: the store was copied, restored, or is behind its own past.
+    pub fn renew_incarnation(&mut self) {
+        self.draw_incarnation();
+    }
+
+    fn held_bytes(&self) -> usize {
+        let mut held: Bits = (0..self.graph.len()).collect();
+        held.subtract(&self.admitted);
+        held.iter().filter_map(|index| self.graph.node(index)).map(|node| node.bytes.len()).sum()
+    }
+}
+
+fn holds_write(access: &Access, device: &DeviceId) -> bool {
+    !access.deleted && access.role_of_device(device).is_some_and(|role| role >= Role::Write)
+}

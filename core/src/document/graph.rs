@@ -1,0 +1,356 @@
+//! The graph of a document's stored changes: who wrote which, in what order, on what they build. It holds the
+//! exact bytes of each change and knows nothing of access or of Automerge's own state.
+//!
+//! Invariant: the set is closed downward (a change comes in only when all its dependencies are here), and
+//! indices are given in that order, so a dependency always has a lower index than what builds on it. From this
+//! it follows that whoever has a change has everything under it, on which [`Graph::missing`] rests.
+
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::sync::Arc;
+
+use automerge::ChangeHash;
+use katori_acl::{DeviceId, ResourceId};
+
+use super::bits::Bits;
+use crate::actor::{Claim, claim};
+use crate::gate::{Header, Link, LinkError, RawChange, check_links};
+use crate::version::VersionVector;
+
+/// One stored change.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) hash: ChangeHash,
+    pub(crate) actor: u32,
+    pub(crate) sequence: u64,
+    pub(crate) max_op: u64,
+    pub(crate) time: i64,
+    pub(crate) dependencies: Box<[u32]>,
+    pub(crate) operations: u64,
+    pub(crate) bytes: Arc<[u8]>,
+}
+
+/// One actor and its changes.
+#[derive(Debug)]
+struct Actor {
+    id: Arc<[u8]>,
+    claim: Claim,
+    /// Changes of the actor that no other of its changes follows: one, or one for each branch of a fork.
+    tips: BTreeSet<u32>,
+    /// The first change stored at each sequence number, from 1.
+    first: Vec<u32>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    document: ResourceId,
+    nodes: Vec<Node>,
+    by_hash: BTreeMap<ChangeHash, u32>,
+    actors: Vec<Actor>,
+    by_actor: BTreeMap<Arc<[u8]>, u32>,
+    heads: BTreeSet<u32>,
+    /// Places where one actor has more than one change of one sequence number.
+    forks: BTreeMap<(u32, u64), Vec<u32>>,
+    /// For each device that some actor claims: the changes of those actors.
+    claimed: BTreeMap<DeviceId, Bits>,
+    unclaimed: Bits,
+    operations: u64,
+}
+
+impl Graph {
+    pub(crate) fn new(document: ResourceId) -> Self {
+        Self {
+            document,
+            nodes: Vec::new(),
+            by_hash: BTreeMap::new(),
+            actors: Vec::new(),
+            by_actor: BTreeMap::new(),
+            heads: BTreeSet::new(),
+            forks: BTreeMap::new(),
+            claimed: BTreeMap::new(),
+            unclaimed: Bits::default(),
+            operations: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Operations in all stored changes.
+    pub(crate) fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    pub(crate) fn node(&self, index: u32) -> Option<&Node> {
+        self.nodes.get(index as usize)
+    }
+
+    pub(crate) fn index(&self, hash: &ChangeHash) -> Option<u32> {
+        self.by_hash.get(hash).copied()
+    }
+
+    pub(crate) fn contains(&self, hash: &ChangeHash) -> bool {
+        self.by_hash.contains_key(hash)
+    }
+
+    pub(crate) fn hashes(&self, indices: impl IntoIterator<Item = u32>) -> Vec<ChangeHash> {
+        let mut hashes: Vec<_> =
+            indices.into_iter().filter_map(|index| self.node(index)).map(|node| node.hash).collect();
+        hashes.sort_unstable();
+        hashes
+    }
+
+    /// The indices of those hashes that are here.
+    pub(crate) fn present<'a>(
+        &'a self,
+        hashes: impl IntoIterator<Item = &'a ChangeHash>,
+    ) -> impl Iterator<Item = u32> {
+        hashes.into_iter().filter_map(|hash| self.index(hash))
+    }
+
+    /// Heads of everything stored, sorted.
+    pub(crate) fn heads(&self) -> Vec<ChangeHash> {
+        self.hashes(self.heads.iter().copied())
+    }
+
+    pub(crate) fn claim(&self, index: u32) -> Claim {
+        let actor = self.node(index).and_then(|node| self.actors.get(node.actor as usize));
+        actor.map_or(Claim::Other, |actor| actor.claim)
+    }
+
+    /// Which changes each device is said to have written, by syntax alone.
+    pub(crate) fn claimed(&self) -> &BTreeMap<DeviceId, Bits> {
+        &self.claimed
+    }
+
+    /// Changes whose actor is no device of this document.
+    pub(crate) fn unclaimed(&self) -> &Bits {
+        &self.unclaimed
+    }
+
+    /// Places with more than one change of one actor and sequence.
+    pub(crate) fn forks(&self) -> &BTreeMap<(u32, u64), Vec<u32>> {
+        &self.forks
+    }
+
+    pub(crate) fn claim_of_actor(&self, actor: u32) -> Claim {
+        self.actors.get(actor as usize).map_or(Claim::Other, |actor| actor.claim)
+    }
+
+    /// The changes of one actor id, if it has any.
+    pub(crate) fn of_actor(&self, actor: &[u8]) -> impl Iterator<Item = u32> {
+        let index = self.by_actor.get(actor).copied();
+        let first =
+            index.and_then(|index| self.actors.get(index as usize)).map(|actor| actor.first.as_slice());
+        let forked = self.forks.iter().filter(move |((actor, _), _)| Some(*actor) == index);
+        first.unwrap_or_default().iter().chain(forked.flat_map(|(_, indices)| indices)).copied()
+    }
+
+    /// Which of `header`'s dependencies are not here.
+    pub(crate) fn absent<'a>(&self, dependencies: &'a [ChangeHash]) -> Vec<&'a ChangeHash> {
+        dependencies.iter().filter(|hash| !self.contains(hash)).collect()
+    }
+
+    /// Stores a change whose dependencies are all here, and returns its index.
+    pub(crate) fn insert(&mut self, change: &RawChange) -> Result<u32, LinkError> {
+        let header = change.header();
+        if let Some(index) = self.index(&header.hash) {
+            return Ok(index);
+        }
+        let mut dependencies: Vec<u32> = self.present(&header.deps).collect();
+        dependencies.sort_unstable();
+        let previous = self.previous(header, &dependencies);
+        let link = previous.and_then(|index| self.node(index)).map(|node| Link {
+            hash: node.hash,
+            seq: node.sequence,
+            max_op: node.max_op,
+        });
+        let under = dependencies.iter().filter_map(|index| self.node(*index)).map(|node| node.max_op);
+        // `previous` has looked for itself whether it lies below.
+        check_links(header, link, under, || previous.is_some())?;
+        let claim = claim(&header.actor, &self.document);
+
+        let index = self.len();
+        let at = self.actor_index(&header.actor, claim);
+        if let Some(actor) = self.actors.get_mut(at as usize) {
+            if let Some(previous) = previous {
+                actor.tips.remove(&previous);
+            }
+            actor.tips.insert(index);
+            let place = usize::try_from(header.seq - 1).unwrap_or(usize::MAX);
+            match actor.first.get(place) {
+                None => actor.first.push(index),
+                Some(first) => {
+                    self.forks.entry((at, header.seq)).or_insert_with(|| vec![*first]).push(index);
+                }
+            }
+        }
+        match claim {
+            Claim::Device(device) => self.claimed.entry(device).or_default().insert(index),
+            Claim::Other => self.unclaimed.insert(index),
+        };
+        for dependency in &dependencies {
+            self.heads.remove(dependency);
+        }
+        self.heads.insert(index);
+        self.by_hash.insert(header.hash, index);
+        self.operations = self.operations.saturating_add(header.operations);
+        self.nodes.push(Node {
+            hash: header.hash,
+            actor: at,
+            sequence: header.seq,
+            max_op: header.max_op(),
+            time: header.time,
+            dependencies: dependencies.into(),
+            operations: header.operations,
+            bytes: change.shared_bytes(),
+        });
+        Ok(index)
+    }
+
+    /// The change of the same actor, one number lower, that lies under a new one.
+    fn previous(&self, header: &Header, dependencies: &[u32]) -> Option<u32> {
+        let place = usize::try_from(header.seq).ok()?.checked_sub(2)?;
+        let actor = *self.by_actor.get(header.actor.as_slice())?;
+        let direct = dependencies.iter().copied().find(|index| {
+            self.node(*index).is_some_and(|node| node.actor == actor && node.sequence + 1 == header.seq)
+        });
+        if direct.is_some() {
+            return direct;
+        }
+        // Programs other than ours may leave out a dependency that another one implies.
+        let first = self.actors.get(actor as usize)?.first.get(place);
+        let forked = self.forks.get(&(actor, header.seq - 1)).map_or(&[][..], Vec::as_slice);
+        first.into_iter().chain(forked).copied().find(|candidate| self.covers(dependencies, &[*candidate]))
+    }
+
+    fn actor_index(&mut self, id: &[u8], claim: Claim) -> u32 {
+        if let Some(index) = self.by_actor.get(id) {
+            return *index;
+        }
+        let index = u32::try_from(self.actors.len()).unwrap_or(u32::MAX);
+        let id: Arc<[u8]> = id.into();
+        self.by_actor.insert(Arc::clone(&id), index);
+        self.actors.push(Actor { id, claim, tips: BTreeSet::new(), first: Vec::new() });
+        index
+    }
+
+    /// Marks everything under `from` in `marked`, and returns what was not marked before, ascending.
+    /// Amortised, the cost is what is newly marked.
+    pub(crate) fn mark(&self, from: impl IntoIterator<Item = u32>, marked: &mut Bits) -> Vec<u32> {
+        let mut new = Vec::new();
+        let mut left: Vec<u32> = from.into_iter().collect();
+        while let Some(index) = left.pop() {
+            if marked.insert(index) {
+                new.push(index);
+                let dependencies = self.node(index).map_or(&[][..], |node| &*node.dependencies);
+                left.extend(dependencies.iter().copied().filter(|index| !marked.contains(*index)));
+            }
+        }
+        new.sort_unstable();
+        new
+    }
+
+    /// Whether every target is one of `from` or lies under them. Looks no lower than the lowest target.
+    pub(crate) fn covers(&self, from: &[u32], targets: &[u32]) -> bool {
+        let Some(lowest) = targets.iter().min() else { return true };
+        let mut seen = BTreeSet::new();
+        let mut left: Vec<u32> = from.to_vec();
+        while let Some(index) = left.pop() {
+            if index >= *lowest && seen.insert(index) {
+                left.extend(self.node(index).map_or(&[][..], |node| &*node.dependencies));
+            }
+        }
+        targets.iter().all(|target| seen.contains(target))
+    }
+
+    /// How many changes lie under this one.
+    pub(crate) fn ancestors(&self, index: u32) -> usize {
+        let mut marked = Bits::default();
+        self.mark([index], &mut marked).len().saturating_sub(1)
+    }
+
+    /// What is stored, exactly: each actor's last change, one for each branch.
+    pub(crate) fn version(&self) -> VersionVector {
+        let mut version = VersionVector::default();
+        for actor in &self.actors {
+            for tip in actor.tips.iter().filter_map(|index| self.node(*index)) {
+                version.insert(&actor.id, tip.sequence, tip.hash);
+            }
+        }
+        version
+    }
+
+    /// The stored changes that somebody with this version, and everything under these heads, lacks. Ascending.
+    ///
+    /// A tip that is not here and lies beyond what is stored of its actor is taken for a continuation of it; if
+    /// it is a fork instead, that shows when its changes arrive, and the versions are compared again.
+    pub(crate) fn missing(&self, version: &VersionVector, heads: &[ChangeHash]) -> Vec<u32> {
+        let mut known: Vec<u32> = self.present(heads).collect();
+        for (actor, tips) in version.iter() {
+            let Some(mine) = self.by_actor.get(actor).and_then(|index| self.actors.get(*index as usize))
+            else {
+                continue;
+            };
+            for (sequence, tip) in tips {
+                match self.index(tip) {
+                    Some(index) => known.push(index),
+                    None if mine.tips.len() == 1 => known.extend(
+                        mine.tips
+                            .iter()
+                            .copied()
+                            .filter(|index| self.node(*index).is_some_and(|node| node.sequence < sequence)),
+                    ),
+                    None => {}
+                }
+            }
+        }
+        self.not_under(&known)
+    }
+
+    /// What is stored and not under `known`, ascending. The walk goes from the heads down in order of index and
+    /// stops where everything left is known: its cost is the difference, not the history.
+    pub(crate) fn not_under(&self, known: &[u32]) -> Vec<u32> {
+        let mut queue: BinaryHeap<u32> = BinaryHeap::new();
+        let mut is_known: BTreeMap<u32, bool> = BTreeMap::new();
+        let mut unknown_left = 0usize;
+        let push = |queue: &mut BinaryHeap<u32>,
+                    left: &mut usize,
+                    marks: &mut BTreeMap<u32, bool>,
+                    index: u32,
+                    known: bool| {
+            match marks.insert(index, known) {
+                None => {
+                    queue.push(index);
+                    *left += usize::from(!known);
+                }
+                Some(false) if known => *left -= 1,
+                Some(true) if !known => {
+                    marks.insert(index, true);
+                }
+                Some(_) => {}
+            }
+        };
+        for index in known {
+            push(&mut queue, &mut unknown_left, &mut is_known, *index, true);
+        }
+        for index in &self.heads {
+            push(&mut queue, &mut unknown_left, &mut is_known, *index, false);
+        }
+        let mut missing = Vec::new();
+        while unknown_left > 0 {
+            let Some(index) = queue.pop() else { break };
+            let known = is_known.remove(&index).unwrap_or(false);
+            if !known {
+                unknown_left -= 1;
+                missing.push(index);
+            }
+            for dependency in self.node(index).map_or(&[][..], |node| &*node.dependencies) {
+                push(&mut queue, &mut unknown_left, &mut is_known, *dependency, known);
+            }
+        }
+        missing.reverse();
+        missing
+    }
+}

@@ -1,0 +1,169 @@
+//! Taking in what peers send: changes and vouches, past the gate and into the graph. What of it is shown is
+//! for the rule of admission to say.
+
+use katori_acl::{DeviceId, RecordId};
+
+use super::{Document, Done};
+use crate::gate::RawChange;
+use crate::pack::unpack;
+use crate::store::Write;
+use crate::version::VersionVector;
+use crate::vouch::UnverifiedVouch;
+
+/// What one peer sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Packs of changes.
+    pub packs: Vec<Vec<u8>>,
+    /// Signed vouches.
+    pub vouches: Vec<Vec<u8>>,
+    /// The peer lost its role and hands over, this once, what it had not sent: a small budget applies.
+    pub farewell: bool,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct IngestReport {
+    /// Who sent it.
+    pub from: Option<DeviceId>,
+    /// Tips of the changes in it: the sender has everything up to these.
+    pub received: VersionVector,
+    /// The vouches in it, by id.
+    pub vouches: Vec<RecordId>,
+    /// Changes that are new here.
+    pub new: usize,
+    /// Changes that were here.
+    pub known: usize,
+    /// Changes that wait for others.
+    pub orphans: usize,
+    /// Changes that do not follow from what they build on; no honest device sends such.
+    pub refused: usize,
+    /// Changes and vouches that a bound left no room for.
+    pub over_budget: usize,
+    /// Packs that do not decode.
+    pub malformed: usize,
+    /// Vouches that do not verify, or by devices that never held Write here.
+    pub vouches_refused: usize,
+}
+
+impl IngestReport {
+    /// Whether the sender sent something that no honest device sends.
+    #[must_use]
+    pub fn is_hostile(&self) -> bool {
+        self.malformed > 0 || self.refused > 0
+    }
+}
+
+impl Document {
+    /// Takes in what peers sent, all of it in one step, so that Automerge is called once.
+    pub fn ingest(&mut self, batches: Vec<(DeviceId, Batch)>) -> Done {
+        let mut writes = Vec::new();
+        let mut new = Vec::new();
+        let mut reports = Vec::new();
+        let mut held = self.held_bytes();
+        for (from, batch) in batches {
+            let mut report = IngestReport { from: Some(from), ..IngestReport::default() };
+            let mut farewell = (0, 0);
+            for bytes in &batch.packs {
+                let Ok(changes) = unpack(bytes, &self.limits.gate) else {
+                    report.malformed += 1;
+                    continue;
+                };
+                for change in changes {
+                    farewell.0 += 1;
+                    farewell.1 += change.bytes().len();
+                    held = held.saturating_add(change.bytes().len());
+                    let header = change.header();
+                    report.received.raise(&header.actor, header.seq, header.hash);
+                    if batch.farewell
+                        && (farewell.0 > self.limits.farewell_changes
+                            || farewell.1 > self.limits.farewell_bytes)
+                        || held > self.limits.held_bytes
+                        || self.graph.operations().saturating_add(header.operations) > self.limits.operations
+                    {
+                        report.over_budget += 1;
+                        continue;
+                    }
+                    self.store(from, change, &mut report, &mut new, &mut writes);
+                }
+            }
+            for bytes in &batch.vouches {
+                report.vouches.extend(UnverifiedVouch::decode(bytes).map(|vouch| vouch.id()));
+                if !self.admit_vouch(bytes, &mut writes) {
+                    report.vouches_refused += 1;
+                }
+            }
+            reports.push(report);
+        }
+        self.place_orphans(&mut new, &mut writes);
+        new.sort_unstable();
+        let mut packs = self.write_packs(&new);
+        packs.append(&mut writes);
+        Done { ingested: reports, ..self.conclude(packs) }
+    }
+
+    fn store(
+        &mut self,
+        from: DeviceId,
+        change: RawChange,
+        report: &mut IngestReport,
+        new: &mut Vec<u32>,
+        writes: &mut Vec<Write>,
+    ) {
+        if self.graph.contains(&change.header().hash) {
+            report.known += 1;
+        } else if self.graph.absent(&change.header().deps).is_empty() {
+            if self.place(&change, new, writes) {
+                report.new += 1;
+            } else {
+                report.refused += 1;
+            }
+        } else {
+            let (count, bytes) = (self.limits.orphans, self.limits.orphan_bytes);
+            let orphans = self.orphans.entry(from).or_default();
+            let size: usize = orphans.iter().map(|orphan| orphan.bytes().len()).sum();
+            if orphans.len() >= count || size + change.bytes().len() > bytes {
+                report.over_budget += 1;
+            } else {
+                orphans.push(change);
+                report.orphans += 1;
+            }
+        }
+    }
+
+    fn place(&mut self, change: &RawChange, new: &mut Vec<u32>, writes: &mut Vec<Write>) -> bool {
+        let Ok(index) = self.graph.insert(change) else { return false };
+        new.push(index);
+        let superseded = self.vouches.appeared(&self.graph, index);
+        writes.extend(superseded.iter().map(|id| self.remove_vouch(id)));
+        true
+    }
+
+    /// Places orphans whose dependencies have come, until none is left that can be.
+    fn place_orphans(&mut self, new: &mut Vec<u32>, writes: &mut Vec<Write>) {
+        let mut orphans = std::mem::take(&mut self.orphans);
+        loop {
+            let mut placed = false;
+            for waiting in orphans.values_mut() {
+                waiting.retain(|change| {
+                    let known = self.graph.contains(&change.header().hash);
+                    let ready = self.graph.absent(&change.header().deps).is_empty();
+                    if ready && !known {
+                        placed |= self.place(change, new, writes);
+                    }
+                    !ready && !known
+                });
+            }
+            if !placed {
+                break;
+            }
+        }
+        orphans.retain(|_, waiting| !waiting.is_empty());
+        self.orphans = orphans;
+    }
+
+    /// Drops what waits of a peer that has gone.
+    pub fn forget_orphans(&mut self, peer: &DeviceId) {
+        self.orphans.remove(peer);
+    }
+}

@@ -1,0 +1,103 @@
+//! What a peer is sent: exactly what it lacks, in frames of bounded size.
+
+use std::collections::BTreeSet;
+
+use automerge::ChangeHash;
+use katori_acl::{DeviceId, RecordId};
+
+use super::edit::{PACK_CHANGES, PACK_RAW_BYTES};
+use super::{Document, Done};
+use crate::actor::Claim;
+use crate::gate::RawChange;
+use crate::pack::pack;
+use crate::version::VersionVector;
+
+/// What a peer is known to have of a document.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Changes.
+    pub version: VersionVector,
+    /// Vouches.
+    pub vouches: BTreeSet<RecordId>,
+}
+
+/// A peer that is to be sent what it lacks.
+#[derive(Debug, Clone)]
+pub struct Want {
+    /// Who.
+    pub peer: DeviceId,
+    /// What it has.
+    pub known: Peer,
+    /// Heads it has said to have made durable.
+    pub receipt: Vec<ChangeHash>,
+    /// Only what this device itself wrote and signed: what somebody who lost the role hands over.
+    pub own_only: bool,
+}
+
+/// The next of what a peer is to be sent.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Served {
+    /// To whom.
+    pub to: Option<DeviceId>,
+    /// A pack of changes, unless there is none to send.
+    pub pack: Option<Vec<u8>>,
+    /// Vouches, sent with the last pack.
+    pub vouches: Vec<Vec<u8>>,
+    /// What the peer has when it has received this.
+    pub then: Peer,
+    /// Whether more is to follow.
+    pub more: bool,
+    /// It is what somebody who lost the role hands over.
+    pub own_only: bool,
+}
+
+impl Document {
+    /// The next frame for each of these peers.
+    pub fn serve_all(&self, wants: Vec<Want>) -> Done {
+        let served = wants.into_iter().map(|want| self.serve(want)).collect();
+        Done { served, ..Done::default() }
+    }
+
+    /// The next frame for a peer.
+    fn serve(&self, want: Want) -> Served {
+        let Want { peer: to, known, receipt, own_only } = want;
+        let me = self.me.device();
+        let mine = |index: u32| self.graph.claim(index) == Claim::Device(me);
+        let unflushed: BTreeSet<u32> = self.unflushed.iter().copied().collect();
+        let mut missing = self.graph.missing(&known.version, &receipt);
+        missing.retain(|index| !unflushed.contains(index) && (!own_only || mine(*index)));
+        let mut served = Served { to: Some(to), then: known, own_only, ..Served::default() };
+
+        let mut run: Vec<RawChange> = Vec::new();
+        let mut size = 0;
+        let mut left = missing.into_iter();
+        for raw in left.by_ref().filter_map(|index| self.raw(index)) {
+            size += raw.bytes().len();
+            let header = raw.header();
+            served.then.version.raise(&header.actor, header.seq, header.hash);
+            run.push(raw);
+            if size >= PACK_RAW_BYTES || run.len() >= PACK_CHANGES {
+                break;
+            }
+        }
+        served.more = left.next().is_some();
+        if !run.is_empty() {
+            served.pack = Some(pack(&run));
+        }
+        if !served.more {
+            for vouch in self.vouches.iter().filter(|vouch| !own_only || vouch.device == me) {
+                if served.then.vouches.insert(vouch.id()) {
+                    served.vouches.push(vouch.bytes().to_vec());
+                }
+            }
+        }
+        served
+    }
+
+    /// This device's own vouches, which travel with a revocation that it signs.
+    #[must_use]
+    pub fn own_vouches(&self) -> Vec<Vec<u8>> {
+        let me = self.me.device();
+        self.vouches.iter().filter(|vouch| vouch.device == me).map(|vouch| vouch.bytes().to_vec()).collect()
+    }
+}

@@ -1,0 +1,330 @@
+//! How a document lies in the store, and how it comes back.
+//!
+//! The history is the truth: packs of changes, and the vouches over them. The row of state beside them holds
+//! what history does not say (the incarnation, the counter of vouches, pins) and a summary, from which the
+//! document is compared with peers without loading it. The snapshot is a cache.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use automerge::{Automerge, ChangeHash, LoadOptions, ReadDoc, TextEncoding};
+use katori_acl::codec::{DecodeError, Reader, Writer};
+use katori_acl::{Access, RecordId, ResourceId};
+use thiserror::Error;
+
+use super::{Bits, Document, DocumentLimits, Peer};
+use crate::gate::guarded;
+use crate::identity::Identity;
+use crate::pack::{PackError, unpack};
+use crate::store::{Storage, StoreError, Table, Write};
+use crate::version::VersionVector;
+use crate::vouch::{UnverifiedVouch, VouchError};
+
+const STATE_VERSION: u8 = 1;
+/// Heads, pins or failures in one row of state.
+const MAX_LISTED: usize = 1 << 20;
+
+/// What a document is, in short: enough to compare it with a peer's without loading it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Heads of all stored changes, those held back included. Ascending.
+    pub stored_heads: Vec<ChangeHash>,
+    /// Heads of what is admitted. Ascending.
+    pub heads: Vec<ChangeHash>,
+    /// What is stored, exactly.
+    pub version: Arc<VersionVector>,
+    /// The vouches kept. Ascending.
+    pub vouches: Vec<RecordId>,
+    /// How many changes are stored.
+    pub changes: u64,
+    /// How many of them are held back.
+    pub held: u64,
+    /// Places where an actor has two changes of one sequence number.
+    pub forks: u64,
+}
+
+impl Summary {
+    /// A digest over the ids of what is stored, and of nothing derived from it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        let mut writer = Writer::new();
+        writer.list(&self.stored_heads, |writer, head| {
+            writer.raw(&head.0);
+        });
+        writer.list(&self.vouches, |writer, id| id.encode(writer));
+        *blake3::hash(&writer.finish()).as_bytes()
+    }
+}
+
+/// Why a stored document cannot be opened. Nothing is changed on disk.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// The store cannot be read.
+    #[error("a document cannot be read: {0}")]
+    Store(#[from] StoreError),
+    /// A pack of its history is damaged.
+    #[error("the history of a document is damaged: {0}; its other parts are kept as they are")]
+    Pack(#[from] PackError),
+    /// A vouch is damaged.
+    #[error("a vouch of a document is damaged: {0}")]
+    Vouch(#[from] VouchError),
+    /// The row of state is damaged or of another version.
+    #[error("the state of a document is damaged: {0}")]
+    State(#[from] DecodeError),
+    /// Changes whose dependencies are missing.
+    #[error("{0} changes of a document build on others that are not in the store")]
+    Gap(usize),
+}
+
+/// Everything the store has of one document.
+#[derive(Debug, Clone, Default)]
+pub struct Stored {
+    state: Option<Vec<u8>>,
+    packs: Vec<(Vec<u8>, Vec<u8>)>,
+    vouches: Vec<Vec<u8>>,
+    snapshot: Option<Vec<u8>>,
+}
+
+fn key(document: &ResourceId, rest: &[u8]) -> Vec<u8> {
+    [document.as_bytes(), rest].concat()
+}
+
+/// The key of a document's row of state in [`Table::Documents`].
+fn state_key(document: &ResourceId) -> Vec<u8> {
+    key(document, b"state")
+}
+
+impl Stored {
+    /// Reads everything the store has of a document.
+    pub fn read(storage: &dyn Storage, document: &ResourceId) -> Result<Self, StoreError> {
+        let prefix = document.as_bytes();
+        Ok(Self {
+            state: storage.get(Table::Documents, &state_key(document))?,
+            packs: storage.scan(Table::Packs, prefix)?,
+            vouches: storage.scan(Table::Vouches, prefix)?.into_iter().map(|(_, bytes)| bytes).collect(),
+            snapshot: storage.get(Table::Snapshots, prefix)?,
+        })
+    }
+}
+
+impl Summary {
+    /// Whether somebody has all of it.
+    #[must_use]
+    pub fn is_known_to(&self, peer: &Peer) -> bool {
+        self.vouches.iter().all(|id| peer.vouches.contains(id)) && peer.version.covers(&self.version)
+    }
+
+    /// Reads the summary of a stored document, if it has one, without loading it.
+    pub fn read(storage: &dyn Storage, document: &ResourceId) -> Result<Option<Self>, LoadError> {
+        let Some(bytes) = storage.get(Table::Documents, &state_key(document))? else { return Ok(None) };
+        Ok(Some(State::decode(&bytes)?.summary))
+    }
+}
+
+/// The writes that remove everything of a document's content.
+#[must_use]
+pub fn remove_content(document: &ResourceId) -> Vec<Write> {
+    let prefix = document.as_bytes().to_vec();
+    let mut writes: Vec<Write> = [Table::Packs, Table::Vouches, Table::Snapshots, Table::Receipts]
+        .into_iter()
+        .map(|table| Write::DeletePrefix { table, prefix: prefix.clone() })
+        .collect();
+    writes.push(Write::Delete { table: Table::Documents, key: state_key(document) });
+    writes
+}
+
+#[derive(Debug, Default)]
+struct State {
+    incarnation: [u8; 8],
+    counter: u64,
+    next_pack: u64,
+    pinned: Vec<ChangeHash>,
+    failed: Vec<ChangeHash>,
+    summary: Summary,
+}
+
+fn write_hashes(writer: &mut Writer, hashes: &[ChangeHash]) {
+    writer.list(hashes, |writer, hash| {
+        writer.raw(&hash.0);
+    });
+}
+
+fn read_hashes(reader: &mut Reader<'_>) -> Result<Vec<ChangeHash>, DecodeError> {
+    reader.list("hashes", MAX_LISTED, |reader| reader.array().map(ChangeHash))
+}
+
+impl State {
+    fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.byte(STATE_VERSION).raw(&self.incarnation).uint(self.counter).uint(self.next_pack);
+        write_hashes(&mut writer, &self.pinned);
+        write_hashes(&mut writer, &self.failed);
+        let summary = &self.summary;
+        write_hashes(&mut writer, &summary.stored_heads);
+        write_hashes(&mut writer, &summary.heads);
+        summary.version.encode(&mut writer);
+        writer.list(&summary.vouches, |writer, id| id.encode(writer));
+        writer.uint(summary.changes).uint(summary.held).uint(summary.forks);
+        writer.finish()
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut reader = Reader::new(bytes);
+        let version = reader.byte()?;
+        if version != STATE_VERSION {
+            return Err(DecodeError::Unknown {
+                what: "version of a document's state",
+                found: version.into(),
+            });
+        }
+        let state = Self {
+            incarnation: reader.array()?,
+            counter: reader.uint()?,
+            next_pack: reader.uint()?,
+            pinned: read_hashes(&mut reader)?,
+            failed: read_hashes(&mut reader)?,
+            summary: Summary {
+                stored_heads: read_hashes(&mut reader)?,
+                heads: read_hashes(&mut reader)?,
+                version: Arc::new(VersionVector::decode(&mut reader)?),
+                vouches: reader.list("vouches", MAX_LISTED, RecordId::decode)?,
+                changes: reader.uint()?,
+                held: reader.uint()?,
+                forks: reader.uint()?,
+            },
+        };
+        reader.finish()?;
+        Ok(state)
+    }
+}
+
+impl Document {
+    /// What the document is, in short.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary {
+            stored_heads: self.graph.heads(),
+            heads: self.heads(),
+            version: Arc::new(self.version()),
+            vouches: self.vouches.ids(),
+            changes: self.graph.len().into(),
+            held: u64::from(self.graph.len()) - self.admitted.len() as u64,
+            forks: self.graph.forks().len() as u64,
+        }
+    }
+
+    /// The row of state, to be written with whatever else a step writes.
+    pub(super) fn write_state(&self, summary: &Summary) -> Write {
+        let state = State {
+            incarnation: self.incarnation,
+            counter: self.counter,
+            next_pack: self.next_pack,
+            pinned: self.pinned.iter().copied().collect(),
+            failed: self.failed.iter().copied().collect(),
+            summary: summary.clone(),
+        };
+        Write::Put { table: Table::Documents, key: state_key(&self.id), value: state.encode() }
+    }
+
+    /// The write that stores a pack of these bytes under the next number.
+    pub(super) fn write_pack(&mut self, bytes: Vec<u8>) -> Write {
+        let key = key(&self.id, &self.next_pack.to_be_bytes());
+        self.next_pack += 1;
+        Write::Put { table: Table::Packs, key, value: bytes }
+    }
+
+    pub(super) fn write_vouch(&self, id: &RecordId, bytes: &[u8]) -> Write {
+        Write::Put { table: Table::Vouches, key: key(&self.id, id.as_bytes()), value: bytes.to_vec() }
+    }
+
+    pub(super) fn remove_vouch(&self, id: &RecordId) -> Write {
+        Write::Delete { table: Table::Vouches, key: key(&self.id, id.as_bytes()) }
+    }
+
+    /// A snapshot of what is shown, for a faster opening, if it loads again and agrees.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<Write> {
+        let bytes = self.automerge.save_with_options(automerge::SaveOptions {
+            retain_orphans: false,
+            ..automerge::SaveOptions::default()
+        });
+        let again = load_snapshot(&bytes)?;
+        (again.get_heads() == self.automerge.get_heads()).then(|| Write::Put {
+            table: Table::Snapshots,
+            key: self.id.as_bytes().to_vec(),
+            value: bytes,
+        })
+    }
+
+    /// Opens a stored document.
+    ///
+    /// # Errors
+    /// [`LoadError`] if a part is damaged; nothing is changed.
+    pub fn load(
+        id: ResourceId,
+        me: Arc<Identity>,
+        access: Arc<Access>,
+        limits: DocumentLimits,
+        seed: [u8; 32],
+        stored: &Stored,
+    ) -> Result<Self, LoadError> {
+        let mut document = Self::new(id, me, access, limits, seed);
+        if let Some(bytes) = &stored.state {
+            let state = State::decode(bytes)?;
+            document.incarnation = state.incarnation;
+            document.automerge.set_actor(document.actor());
+            document.counter = state.counter;
+            document.next_pack = state.next_pack;
+            document.pinned = state.pinned.into_iter().collect();
+            document.failed = state.failed.into_iter().collect();
+        }
+        let mut waiting = BTreeMap::new();
+        for (_, pack) in &stored.packs {
+            for change in unpack(pack, &document.limits.gate)? {
+                if document.graph.absent(&change.header().deps).is_empty() {
+                    if document.graph.insert(&change).is_err() {
+                        waiting.insert(change.header().hash, change);
+                    }
+                } else {
+                    waiting.insert(change.header().hash, change);
+                }
+            }
+        }
+        if !waiting.is_empty() {
+            return Err(LoadError::Gap(waiting.len()));
+        }
+        for bytes in &stored.vouches {
+            let vouch = UnverifiedVouch::decode(bytes)?.verify()?;
+            document.vouches.add(&document.graph, vouch);
+        }
+        document.counter = document.counter.max(document.vouches.counter(document.me.device()));
+        let wanted = document.verdict();
+        if let Some(snapshot) = stored.snapshot.as_deref().and_then(load_snapshot) {
+            document.start_from(snapshot, &wanted);
+        }
+        document.show(&wanted);
+        Ok(document)
+    }
+
+    /// Takes a snapshot as the Automerge document, if all of it is admitted.
+    fn start_from(&mut self, snapshot: Automerge, wanted: &Bits) {
+        let heads = snapshot.get_heads();
+        let indices: Vec<u32> = self.graph.present(&heads).collect();
+        if indices.len() != heads.len() {
+            return;
+        }
+        let mut under = Bits::default();
+        self.graph.mark(indices, &mut under);
+        if under.is_subset(wanted) && snapshot.stats().num_changes == under.len() as u64 {
+            self.automerge = snapshot;
+            self.automerge.set_actor(self.actor());
+            self.admitted = under;
+        }
+    }
+}
+
+fn load_snapshot(bytes: &[u8]) -> Option<Automerge> {
+    let options = || LoadOptions::new().text_encoding(TextEncoding::UnicodeCodePoint);
+    guarded("loading a snapshot", || Automerge::load_with_options(bytes, options()).ok()).ok().flatten()
+}

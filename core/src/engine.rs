@@ -1,0 +1,546 @@
+//! The sync engine: which peer is told what, in what order, and what is stored before anything is told.
+//!
+//! A pure state machine. A driver hands it [`Input`]s with the time and carries out the [`Action`]s it queues:
+//!
+//! 1. call [`Engine::handle`] with one input, at a time that never runs backwards;
+//! 2. take actions with [`Engine::poll_action`] until there is none, and carry them out in that order;
+//! 3. answer [`Action::Work`] with [`Input::Worked`] and [`Action::Persist`] with [`Input::Stored`] or
+//!    [`Input::StoreFailed`], whenever they are done, and wake it with [`Input::Timer`] as scheduled.
+//!
+//! What is slow is an action: work on a document ([`Task`]) runs on a worker, one task for a document at a time,
+//! so that documents never wait for each other. A document's next task begins when the writes of the last one
+//! are durable, so nothing is offered to a peer before that, and everything that came meanwhile is done in one.
+//!
+//! A session with a peer goes: inventory, rosters, grants, then content, then live. Authority is checked again
+//! at every frame that is sent.
+
+mod access;
+mod commands;
+mod commit;
+mod content;
+mod rows;
+mod session;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use automerge::ChangeHash;
+use katori_acl::{Access, DeviceId, InviteKey, PersonId, RecordId, Registry, ResourceId, Role, Subject};
+use rand_chacha::ChaCha12Rng;
+use rand_core::{Rng, SeedableRng};
+
+use crate::document::{Batch, Document, Done, Shown, Summary, TakeInError, Want};
+use crate::identity::Identity;
+use crate::store::Write;
+use crate::time::Timestamp;
+
+pub use commands::{Answer, Command, CommandError, Offer};
+pub use rows::{EngineError, Standing, StoredEngine, record_row};
+pub use session::FAREWELL_BYTES;
+
+use access::AccessChange;
+use commit::Commits;
+use content::Held as HeldWork;
+use session::Session;
+
+/// The longest that a vouch which is owed waits for others to make it unnecessary.
+pub const VOUCH_DELAY: Duration = Duration::from_secs(2);
+/// How often expiry is looked at.
+pub const EXPIRY_CHECK: Duration = Duration::from_secs(30);
+/// Bytes queued for one peer above which it is sent nothing more until some have left: slow peers get what is
+/// new in one go, later, instead of every step of it.
+pub const HIGH_WATER: usize = 1 << 20;
+/// Documents offered by others that wait to be accepted, or not. More are not noted.
+pub const MAX_OFFERS: usize = 1024;
+/// Subjects that a peer may name in one session beyond those both share.
+pub const MAX_UNKNOWN_SUBJECTS: usize = 1024;
+
+/// Names a commit that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommitId(pub u64);
+
+/// Names a command, so that its answer finds whoever gave it. Drawn by the driver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CommandId(pub u64);
+
+/// What a driver tells the engine.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Input {
+    /// The first input, once.
+    Started,
+    /// A connection to this device is up, authenticated, and welcomed by both.
+    Connected {
+        /// Whose.
+        peer: DeviceId,
+    },
+    /// A frame has come.
+    Received {
+        /// From whom.
+        peer: DeviceId,
+        /// The frame, at most [`crate::wire::MAX_FRAME_BYTES`] long.
+        frame: Vec<u8>,
+    },
+    /// Frames that were sent have left the queue.
+    Drained {
+        /// Whose queue.
+        peer: DeviceId,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// The connection is gone.
+    Disconnected {
+        /// Whose.
+        peer: DeviceId,
+    },
+    /// The time of an [`Action::Schedule`] has come.
+    Timer(Timer),
+    /// A task is done.
+    Worked {
+        /// On which document.
+        document: ResourceId,
+        /// How it went.
+        outcome: Outcome,
+    },
+    /// A commit is durable.
+    Stored {
+        /// Which.
+        commit: CommitId,
+    },
+    /// A commit failed. The store takes no more; nothing is acknowledged from now on.
+    StoreFailed {
+        /// Which.
+        commit: CommitId,
+        /// Why.
+        error: String,
+    },
+    /// A local edit was applied to a document: it wants to be signed, stored and sent.
+    Edited {
+        /// Which document.
+        document: ResourceId,
+    },
+    /// Somebody at this device wants something.
+    Command {
+        /// Comes back with the answer.
+        id: CommandId,
+        /// What.
+        command: Command,
+    },
+}
+
+/// What wakes the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Timer {
+    /// A vouch is owed for this document.
+    Discharge(ResourceId),
+    /// Look for grants that have expired.
+    Expiry,
+}
+
+/// What the engine wants done.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Action {
+    /// Send a frame.
+    Send {
+        /// To whom.
+        peer: DeviceId,
+        /// What.
+        frame: Vec<u8>,
+    },
+    /// Bytes received from a peer have been dealt with; it may send as many more.
+    Consumed {
+        /// Whose.
+        peer: DeviceId,
+        /// How many.
+        bytes: usize,
+    },
+    /// Close the connection.
+    Close {
+        /// To whom.
+        peer: DeviceId,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// Do this on a document, loading it first if need be.
+    Work {
+        /// Which document.
+        document: ResourceId,
+        /// What.
+        work: Work,
+    },
+    /// Store these, all or nothing.
+    Persist {
+        /// Comes back when it is durable.
+        commit: CommitId,
+        /// What.
+        writes: Vec<Write>,
+    },
+    /// Hand in this timer at that time.
+    Schedule {
+        /// When.
+        at: Timestamp,
+        /// What.
+        timer: Timer,
+    },
+    /// Tell whoever listens.
+    Notify(Event),
+    /// A command is done.
+    Reply {
+        /// Which.
+        id: CommandId,
+        /// How it went.
+        result: Result<Answer, CommandError>,
+    },
+}
+
+/// Why a connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The peer sent what no honest device sends.
+    Protocol,
+    /// The two share nothing any more.
+    NothingShared,
+}
+
+/// Work on one document.
+#[derive(Debug)]
+pub struct Work {
+    /// Who may do what, now.
+    pub access: Arc<Access>,
+    /// What is to be done.
+    pub task: Task,
+}
+
+/// What is to be done on a document.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Task {
+    /// Rosters or grants changed; with them came these vouches.
+    Reevaluate {
+        /// Signed vouches.
+        vouches: Vec<Vec<u8>>,
+    },
+    /// Sign and hand out local edits.
+    Flush,
+    /// Take in what peers sent.
+    Ingest(Vec<(DeviceId, Batch)>),
+    /// Say what peers are to be sent.
+    Serve(Vec<Want>),
+    /// Sign over everything accepted.
+    Vouch,
+    /// Sign what is owed, if it still is.
+    Discharge,
+    /// Take in changes that are held back.
+    TakeIn(Vec<ChangeHash>),
+    /// Drop the document from memory; its content is being removed.
+    Drop,
+}
+
+/// How a task went.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It is done.
+    Done(Box<Done>),
+    /// Nothing was taken in.
+    TakeInRefused(TakeInError),
+    /// The document cannot be opened.
+    Failed(String),
+}
+
+impl Task {
+    /// Carries the task out.
+    pub fn run(self, document: &mut Document, access: Arc<Access>) -> Outcome {
+        let done = match self {
+            Self::Reevaluate { vouches } => document.reevaluate(access, &vouches),
+            Self::Flush => document.flush(),
+            Self::Ingest(batches) => document.ingest(batches),
+            Self::Serve(wants) => document.serve_all(wants),
+            Self::Vouch => document.vouch(),
+            Self::Discharge => document.discharge(),
+            Self::TakeIn(changes) => match document.take_in(&changes) {
+                Ok(done) => done,
+                Err(error) => return Outcome::TakeInRefused(error),
+            },
+            Self::Drop => Done::default(),
+        };
+        Outcome::Done(Box::new(done))
+    }
+}
+
+/// What happened, for whoever listens.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Event {
+    /// A document shows something else, through changes from elsewhere or a change of access.
+    Changed {
+        /// Which.
+        document: ResourceId,
+        /// What.
+        shown: Shown,
+    },
+    /// Local edits up to this number are durable.
+    Durable {
+        /// Of which document.
+        document: ResourceId,
+        /// The number.
+        number: u64,
+    },
+    /// Documents, roles or offers are others than before.
+    Access {
+        /// Which document.
+        document: ResourceId,
+    },
+    /// A peer made durable what we had.
+    Receipt {
+        /// Which document.
+        document: ResourceId,
+        /// Who.
+        peer: DeviceId,
+    },
+    /// The devices that may connect, and those worth dialling, are others than before.
+    Peers {
+        /// Devices that ever had a role in anything held here, or belong to the same person.
+        known: BTreeSet<DeviceId>,
+        /// Those with which something is shared now.
+        wanted: BTreeSet<DeviceId>,
+    },
+    /// Records about a device or person came in.
+    Roster {
+        /// Whose roster.
+        person: PersonId,
+    },
+    /// A peer sent something that no honest device sends; it was dropped and counted.
+    Suspicious {
+        /// Who.
+        peer: DeviceId,
+        /// What.
+        what: &'static str,
+    },
+    /// An exchange with a peer has come to rest: both have compared everything they share.
+    Settled {
+        /// Who.
+        peer: DeviceId,
+    },
+    /// The store takes no more. What was acknowledged before is kept, reading goes on, nothing new is kept.
+    StoreFailed {
+        /// Why.
+        error: String,
+    },
+    /// A document cannot be opened.
+    Unreadable {
+        /// Which.
+        document: ResourceId,
+        /// Why.
+        error: String,
+    },
+}
+
+/// An invitation made on this device, that is still open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenInvite {
+    /// Its key.
+    pub key: InviteKey,
+    /// To what.
+    pub purpose: InvitePurpose,
+    /// When it ends, in milliseconds since 1970.
+    pub expires: Option<u64>,
+    /// How many may still use it; nothing for any number.
+    pub uses: Option<u32>,
+}
+
+/// What an invitation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvitePurpose {
+    /// A role in a document.
+    Document {
+        /// Which.
+        document: ResourceId,
+        /// What.
+        role: Role,
+        /// The grant to the invitation's key.
+        grant: RecordId,
+        /// Whether the joiner may pass it on.
+        share: bool,
+    },
+    /// Another device of this person.
+    Device,
+}
+
+/// What the engine holds of one document.
+#[derive(Debug)]
+struct DocumentState {
+    standing: Standing,
+    summary: Summary,
+    work: HeldWork,
+    /// Devices that handed over in a last session.
+    farewells: BTreeSet<DeviceId>,
+    /// Vouches that travel with a revocation signed here.
+    escort: Vec<Vec<u8>>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Engine {
+    me: Arc<Identity>,
+    rng: ChaCha12Rng,
+    registry: Registry,
+    documents: BTreeMap<ResourceId, DocumentState>,
+    receipts: BTreeMap<(ResourceId, DeviceId), Vec<ChangeHash>>,
+    invites: BTreeMap<InviteKey, OpenInvite>,
+    sessions: BTreeMap<DeviceId, Session>,
+    commits: Commits,
+    access_now: Option<AccessChange>,
+    access_next: AccessChange,
+    peers_told: (BTreeSet<DeviceId>, BTreeSet<DeviceId>),
+    pending_revokes: commands::Pending,
+    failed: Option<String>,
+    actions: VecDeque<Action>,
+}
+
+impl Engine {
+    /// An engine over what a store holds. `seed` must be fresh randomness.
+    #[must_use]
+    pub fn new(me: Arc<Identity>, stored: StoredEngine, seed: [u8; 32]) -> Self {
+        let documents = stored.documents.into_iter().map(|(id, row)| {
+            let state = DocumentState {
+                standing: row.standing,
+                summary: row.summary,
+                work: HeldWork::default(),
+                farewells: row.farewells,
+                escort: Vec::new(),
+            };
+            (id, state)
+        });
+        Self {
+            me,
+            rng: ChaCha12Rng::from_seed(seed),
+            registry: stored.registry,
+            documents: documents.collect(),
+            receipts: stored.receipts,
+            invites: stored.invites.into_iter().map(|invite| (invite.key, invite)).collect(),
+            sessions: BTreeMap::new(),
+            commits: Commits::default(),
+            access_now: None,
+            access_next: AccessChange::default(),
+            peers_told: (BTreeSet::new(), BTreeSet::new()),
+            pending_revokes: commands::Pending::new(),
+            failed: None,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Takes one input. `now` must not run backwards.
+    pub fn handle(&mut self, now: Timestamp, input: Input) {
+        match input {
+            Input::Started => {
+                self.tell_peers();
+                self.schedule(now + EXPIRY_CHECK, Timer::Expiry);
+            }
+            Input::Connected { peer } => self.connected(now, peer),
+            Input::Received { peer, frame } => self.received(now, peer, &frame),
+            Input::Drained { peer, bytes } => self.drained(now, peer, bytes),
+            Input::Disconnected { peer } => {
+                self.sessions.remove(&peer);
+            }
+            Input::Timer(timer) => self.timer(now, timer),
+            Input::Worked { document, outcome } => self.worked(now, document, outcome),
+            Input::Stored { commit } => self.stored(now, commit),
+            Input::StoreFailed { commit, error } => self.store_failed(commit, error),
+            Input::Edited { document } => {
+                if let Some(state) = self.documents.get_mut(&document) {
+                    state.work.dirty = true;
+                }
+                self.advance(now, document);
+            }
+            Input::Command { id, command } => self.command(now, id, command),
+        }
+        self.commit();
+    }
+
+    /// The next action, in the order in which they are to be carried out.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// Who this device is.
+    #[must_use]
+    pub fn me(&self) -> &Arc<Identity> {
+        &self.me
+    }
+
+    /// All rosters and grants, for asking who may do what and why.
+    #[must_use]
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The documents held here or offered, each with its standing and what it is in short.
+    pub fn documents(&self) -> impl Iterator<Item = (ResourceId, Standing, &Summary)> {
+        self.documents.iter().map(|(id, state)| (*id, state.standing, &state.summary))
+    }
+
+    /// Devices with a connection.
+    pub fn connected_peers(&self) -> impl Iterator<Item = DeviceId> {
+        self.sessions.keys().copied()
+    }
+
+    /// Heads that a device has said to have made durable of a document.
+    #[must_use]
+    pub fn receipt(&self, document: ResourceId, device: DeviceId) -> Option<&[ChangeHash]> {
+        self.receipts.get(&(document, device)).map(Vec::as_slice)
+    }
+
+    /// Invitations made here that are still open.
+    pub fn invites(&self) -> impl Iterator<Item = &OpenInvite> {
+        self.invites.values()
+    }
+
+    /// Who may do what in a document, now.
+    #[must_use]
+    pub fn access(&self, document: ResourceId) -> Option<Arc<Access>> {
+        self.registry.access(document)
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push_back(action);
+    }
+
+    fn schedule(&mut self, at: Timestamp, timer: Timer) {
+        self.act(Action::Schedule { at, timer });
+    }
+
+    fn random_delay(&mut self, most: Duration) -> Duration {
+        let most = u64::try_from(most.as_millis()).unwrap_or(u64::MAX).max(1);
+        Duration::from_millis(self.rng.next_u64() % most)
+    }
+
+    fn standing(&self, document: ResourceId) -> Standing {
+        self.documents.get(&document).map_or(Standing::Unknown, |state| state.standing)
+    }
+
+    fn digest(&self, subject: &Subject) -> [u8; 32] {
+        let records = self.registry.digest(subject);
+        match subject {
+            Subject::Roster(_) => records,
+            Subject::Resource(id) => {
+                let content = self.documents.get(id).map(|state| state.summary.digest());
+                let mut hasher = blake3::Hasher::new();
+                hasher.update(&records).update(&content.unwrap_or_default());
+                *hasher.finalize().as_bytes()
+            }
+        }
+    }
+
+    fn timer(&mut self, now: Timestamp, timer: Timer) {
+        match timer {
+            Timer::Discharge(document) => self.discharge_due(now, document),
+            Timer::Expiry => {
+                self.expire(now);
+                self.schedule(now + EXPIRY_CHECK, Timer::Expiry);
+            }
+        }
+    }
+}

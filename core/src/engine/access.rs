@@ -1,0 +1,434 @@
+//! Records of access: taking them in, letting documents decide anew, and telling peers.
+//!
+//! A record that could cost something its cover is stored in one transaction with the pins of every document it
+//! touches: records wait, in memory, until each of those documents has been evaluated under them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use katori_acl::{
+    DeviceId, Grant, Inserted, PersonId, Record, RecordId, ResourceId, Role, Subject, UnverifiedRecord,
+    VerifiedRecord,
+};
+
+use super::commit::After;
+use super::content::Phase;
+use super::rows::{drop_record_row, record_row};
+use super::{Action, Answer, CommandId, DocumentState, Engine, Event, MAX_OFFERS, Standing, Task, Work};
+use crate::document::remove_content;
+use crate::store::Write;
+use crate::time::Timestamp;
+use crate::wire::Frame;
+
+/// A change of access on its way to the disk.
+#[derive(Debug, Default)]
+pub(super) struct AccessChange {
+    writes: Vec<Write>,
+    new: BTreeMap<Subject, BTreeSet<RecordId>>,
+    documents: BTreeSet<ResourceId>,
+    vouches: BTreeMap<ResourceId, Vec<Vec<u8>>>,
+    /// Documents that have yet to be evaluated under it.
+    remaining: BTreeSet<ResourceId>,
+    replies: Vec<(CommandId, Answer)>,
+    /// It is on its way to the disk.
+    finishing: bool,
+    /// Who told of a document's change.
+    sources: BTreeMap<ResourceId, BTreeSet<DeviceId>>,
+}
+
+impl Engine {
+    /// Takes in records of one subject from a peer.
+    pub(super) fn admit(
+        &mut self,
+        now: Timestamp,
+        from: Option<DeviceId>,
+        subject: Subject,
+        records: &[Vec<u8>],
+        vouches: Vec<Vec<u8>>,
+    ) {
+        let mut refused = 0;
+        for bytes in records {
+            let verified = match UnverifiedRecord::decode(bytes) {
+                Ok(record) if record.subject() != subject => {
+                    refused += 1;
+                    continue;
+                }
+                Ok(record) => {
+                    if let Some(session) = from.and_then(|peer| self.sessions.get_mut(&peer)) {
+                        session.records.insert(record.id());
+                    }
+                    if self.registry.contains(&record.id()) {
+                        continue;
+                    }
+                    record.verify().map_err(|error| error.to_string())
+                }
+                Err(error) => Err(error.to_string()),
+            };
+            match verified {
+                Ok(record) => {
+                    if let Inserted::Refused(reason) = self.registry.insert(record) {
+                        tracing::debug!(%reason, "a record is not kept");
+                    }
+                }
+                Err(reason) => {
+                    tracing::warn!(reason, "a record does not verify");
+                    refused += 1;
+                }
+            }
+        }
+        if let Some(peer) = from
+            && refused > 0
+        {
+            self.suspicious(peer, "records that do not verify");
+        }
+        if let Subject::Resource(document) = subject {
+            if !vouches.is_empty() {
+                self.access_next.vouches.entry(document).or_default().extend(vouches);
+                self.access_next.documents.insert(document);
+            }
+            if let Some(peer) = from {
+                self.access_next.sources.entry(document).or_default().insert(peer);
+            }
+        }
+        self.gather_changes(now, from);
+    }
+
+    /// Takes in records signed here, and answers a command when they are durable.
+    pub(super) fn admit_own(
+        &mut self,
+        now: Timestamp,
+        records: Vec<VerifiedRecord>,
+        reply: Option<(CommandId, Answer)>,
+    ) {
+        for record in records {
+            if let Inserted::Refused(reason) = self.registry.insert(record) {
+                tracing::error!(%reason, "a record of our own is not kept");
+            }
+        }
+        self.access_next.replies.extend(reply);
+        self.gather_changes(now, None);
+    }
+
+    /// Notes what the registry stores that it did not before, and begins the next change of access.
+    fn gather_changes(&mut self, now: Timestamp, from: Option<DeviceId>) {
+        let changes = self.registry.take_changes();
+        for id in &changes.dropped {
+            self.access_next.writes.push(drop_record_row(id));
+        }
+        for id in &changes.stored {
+            let Some(record) = self.registry.record(id) else { continue };
+            let subject = record.subject();
+            self.access_next.writes.push(record_row(record));
+            self.access_next.new.entry(subject).or_default().insert(*id);
+            match subject {
+                Subject::Resource(document) => {
+                    self.access_next.documents.insert(document);
+                }
+                Subject::Roster(person) => {
+                    self.access_next.documents.extend(self.registry.resources_naming(person));
+                }
+            }
+        }
+        let touched = self.access_next.documents.clone();
+        for document in touched {
+            self.note_standing(now, document, from);
+        }
+        self.begin_access_change(now);
+    }
+
+    /// Gives a document that has come to be known, or was deleted, its standing.
+    fn note_standing(&mut self, now: Timestamp, document: ResourceId, from: Option<DeviceId>) {
+        let Some(access) = self.registry.access(document) else { return };
+        let before = self.standing(document);
+        let mine = access.owner == self.me.person;
+        let ours = mine
+            || from.is_some_and(|peer| {
+                self.registry.roster(self.me.person).is_some_and(|roster| roster.contains(&peer))
+            });
+        let readable = self.may_read(now, document, &self.me.device());
+        let offers = self.documents.values().filter(|state| state.standing == Standing::Offered).count();
+        let after = match before {
+            Standing::Unknown | Standing::Offered | Standing::Accepted if access.deleted => Standing::Deleted,
+            Standing::Unknown if readable && ours => Standing::Accepted,
+            Standing::Unknown if readable && offers < MAX_OFFERS => Standing::Offered,
+            Standing::Offered if readable && ours => Standing::Accepted,
+            _ => before,
+        };
+        if after != before {
+            self.set_standing(document, after);
+        }
+    }
+
+    /// Changes a document's standing, in the next change of access.
+    pub(super) fn set_standing(&mut self, document: ResourceId, standing: Standing) {
+        let state = self.documents.entry(document).or_insert_with(|| DocumentState {
+            standing,
+            summary: crate::document::Summary::default(),
+            work: super::content::Held::default(),
+            farewells: BTreeSet::new(),
+            escort: Vec::new(),
+        });
+        let held_content = state.standing.has_content();
+        state.standing = standing;
+        let row = state.row(document);
+        self.access_next.writes.push(row);
+        self.access_next.documents.insert(document);
+        if held_content && !standing.has_content() {
+            self.access_next.writes.extend(remove_content(&document));
+            self.drop_content(document);
+        }
+    }
+
+    /// Lets go of a document's content in memory; what was under way with it is answered to nobody.
+    fn drop_content(&mut self, document: ResourceId) {
+        let Some(state) = self.documents.get_mut(&document) else { return };
+        let held = std::mem::take(&mut state.work);
+        state.summary = crate::document::Summary::default();
+        self.receipts.retain(|(of, _), _| *of != document);
+        for (peer, bytes) in held.received {
+            self.act(Action::Consumed { peer, bytes });
+        }
+        for (id, _) in held.commands {
+            let result = Err(super::CommandError::UnknownDocument(document));
+            self.act(Action::Reply { id, result });
+        }
+        for session in self.sessions.values_mut() {
+            session.live.remove(&document);
+            session.version_sent.remove(&document);
+        }
+        if let Some(change) = &mut self.access_now {
+            change.remaining.remove(&document);
+        }
+        self.finish_access_change();
+        if let Some(access) = self.registry.access(document) {
+            self.act(Action::Work { document, work: Work { access, task: Task::Drop } });
+        }
+    }
+
+    fn begin_access_change(&mut self, now: Timestamp) {
+        if self.access_now.is_some() || self.failed.is_some() {
+            return;
+        }
+        let next = std::mem::take(&mut self.access_next);
+        if next.writes.is_empty() && next.vouches.is_empty() && next.replies.is_empty() {
+            return;
+        }
+        let mut change = next;
+        for document in &change.documents {
+            if let Some(state) = self.documents.get_mut(document)
+                && state.standing.has_content()
+            {
+                change.remaining.insert(*document);
+                let vouches = change.vouches.get(document).cloned().unwrap_or_default();
+                state.work.reevaluate.get_or_insert_default().extend(vouches);
+            }
+        }
+        let remaining = change.remaining.clone();
+        self.access_now = Some(change);
+        for document in remaining {
+            self.advance(now, document);
+        }
+        self.finish_access_change();
+    }
+
+    /// A document has been evaluated under the change that is under way.
+    pub(super) fn reevaluated(&mut self, now: Timestamp, document: ResourceId, writes: Vec<Write>) {
+        if let Some(state) = self.documents.get_mut(&document) {
+            state.work.phase = Phase::Storing;
+        }
+        self.after(After::Document(document));
+        let mut waited_for = false;
+        if let Some(change) = &mut self.access_now {
+            waited_for = change.remaining.remove(&document);
+            if waited_for {
+                change.writes.extend(writes.iter().cloned());
+            }
+        }
+        if waited_for {
+            self.finish_access_change();
+        } else {
+            self.write(writes);
+        }
+        self.advance(now, document);
+    }
+
+    /// When every document has been evaluated, the records and what came of them are stored together.
+    fn finish_access_change(&mut self) {
+        let Some(change) = &mut self.access_now else { return };
+        if !change.remaining.is_empty() || std::mem::replace(&mut change.finishing, true) {
+            return;
+        }
+        let writes = std::mem::take(&mut change.writes);
+        let replies = std::mem::take(&mut change.replies);
+        self.write(writes);
+        self.after(After::Access);
+        for (id, answer) in replies {
+            self.after(After::Reply(id, Box::new(answer)));
+        }
+    }
+
+    /// The change is durable: peers and listeners are told.
+    pub(super) fn access_stored(&mut self, now: Timestamp) {
+        let Some(change) = self.access_now.take() else { return };
+        let peers: Vec<DeviceId> = self.sessions.keys().copied().collect();
+        for peer in peers {
+            self.tell_records(now, peer, &change);
+        }
+        for document in &change.documents {
+            self.note_own_loss(now, *document, &change);
+            self.act(Action::Notify(Event::Access { document: *document }));
+        }
+        for subject in change.new.keys() {
+            if let Subject::Roster(person) = subject {
+                self.act(Action::Notify(Event::Roster { person: *person }));
+            }
+        }
+        self.tell_peers();
+        self.begin_access_change(now);
+    }
+
+    /// Tells a peer the new records of what both share, of what has come to be shared, and of what no longer is.
+    fn tell_records(&mut self, now: Timestamp, peer: DeviceId, change: &AccessChange) {
+        let audience = self.audience(now, &peer);
+        let Some(session) = self.sessions.get(&peer) else { return };
+        let told = session.told.clone();
+        let lost: Vec<ResourceId> = told
+            .iter()
+            .filter_map(|subject| match subject {
+                Subject::Resource(document) if !audience.contains(subject) => Some(*document),
+                Subject::Resource(_) | Subject::Roster(_) => None,
+            })
+            .collect();
+        for (subject, ids) in &change.new {
+            if !audience.contains(subject) || !told.contains(subject) {
+                continue;
+            }
+            let Some(session) = self.sessions.get_mut(&peer) else { return };
+            let new: Vec<RecordId> = ids.iter().copied().filter(|id| session.records.insert(*id)).collect();
+            let records: Vec<Vec<u8>> = new
+                .iter()
+                .filter_map(|id| self.registry.record(id))
+                .map(|record| record.bytes().to_vec())
+                .collect();
+            if !records.is_empty() {
+                let vouches = match subject {
+                    Subject::Resource(document) => {
+                        self.documents.get(document).map(|state| state.escort.clone()).unwrap_or_default()
+                    }
+                    Subject::Roster(_) => Vec::new(),
+                };
+                self.send(peer, &Frame::Records { subject: *subject, records, vouches, answer: false });
+            }
+        }
+        for document in lost {
+            self.farewell(now, peer, document);
+        }
+        let new: BTreeSet<Subject> = audience.difference(&told).copied().collect();
+        // What has come to be shared may have been named by the peer before: then it is asked for as well.
+        let Some(session) = self.sessions.get(&peer) else { return };
+        let named: Vec<Subject> =
+            new.iter().copied().filter(|subject| session.named.contains(subject)).collect();
+        self.announce(peer, new, false);
+        for subject in named {
+            self.ask(peer, subject);
+        }
+    }
+
+    /// If this device lost its role in a document, those who said so are handed what they have not got of ours.
+    fn note_own_loss(&mut self, now: Timestamp, document: ResourceId, change: &AccessChange) {
+        if self.standing(document) != Standing::Accepted || self.may_read(now, document, &self.me.device()) {
+            return;
+        }
+        let Some(sources) = change.sources.get(&document) else { return };
+        let new = change.new.get(&Subject::Resource(document));
+        let ended = new
+            .into_iter()
+            .flatten()
+            .filter_map(|id| self.registry.record(id))
+            .any(|record| matches!(record.record(), Record::Revoke(_) | Record::Tombstone(_)));
+        if !ended {
+            return;
+        }
+        if let Some(state) = self.documents.get_mut(&document) {
+            state.work.hand_over.extend(sources);
+        }
+        self.advance(now, document);
+    }
+
+    /// Tells the driver which devices may connect and which are worth dialling, if that has changed.
+    pub(super) fn tell_peers(&mut self) {
+        let me = self.me.device();
+        let mut known = BTreeSet::new();
+        let mut wanted = BTreeSet::new();
+        if let Some(roster) = self.registry.roster(self.me.person) {
+            wanted.extend(roster.devices.keys().copied());
+        }
+        for (document, state) in &self.documents {
+            if !state.standing.has_records() {
+                continue;
+            }
+            let Some(access) = self.registry.access(*document) else { continue };
+            for (device, standing) in access.devices() {
+                if standing.role >= Some(Role::Read) && !access.deleted {
+                    wanted.insert(device);
+                }
+                if standing.ever >= Some(Role::Read) {
+                    known.insert(device);
+                }
+            }
+        }
+        known.extend(wanted.iter().copied());
+        known.remove(&me);
+        wanted.remove(&me);
+        if (&known, &wanted) != (&self.peers_told.0, &self.peers_told.1) {
+            self.peers_told = (known.clone(), wanted.clone());
+            self.act(Action::Notify(Event::Peers { known, wanted }));
+        }
+    }
+
+    /// Grants that ended by the clock are ended for good by whoever stands upstream of them.
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        let documents: Vec<ResourceId> = self.documents.keys().copied().collect();
+        let mut revokes = Vec::new();
+        for document in documents {
+            if self.standing(document) != Standing::Accepted {
+                continue;
+            }
+            for id in self.registry.revocable_by(self.me.person, document) {
+                let expired = self.registry.record(&id).is_some_and(|record| match record.record() {
+                    Record::Grant(Grant { expires: Some(expires), to, .. }) => {
+                        expires.saturating_add(katori_acl::bounds::EXPIRY_GRACE_MS) < now.0
+                            && *to != katori_acl::Audience::Person(self.me.person)
+                    }
+                    _ => false,
+                });
+                if expired {
+                    revokes.extend(self.sign_revoke(document, id));
+                }
+            }
+        }
+        if !revokes.is_empty() {
+            self.admit_own(now, revokes, None);
+        }
+        let peers: Vec<DeviceId> = self.sessions.keys().copied().collect();
+        for peer in peers {
+            let ended: Vec<ResourceId> = self.sessions.get(&peer).map_or_else(Vec::new, |session| {
+                session
+                    .live
+                    .keys()
+                    .copied()
+                    .filter(|document| !self.may_read(now, *document, &peer))
+                    .collect()
+            });
+            for document in ended {
+                self.farewell(now, peer, document);
+            }
+        }
+    }
+
+    /// The persons whose rosters have to travel with a document's grants.
+    pub(super) fn rosters_with(&self, document: ResourceId) -> BTreeSet<PersonId> {
+        let mut rosters: BTreeSet<PersonId> = self.registry.rosters_named_by(document).into_iter().collect();
+        rosters.insert(self.me.person);
+        rosters
+    }
+}

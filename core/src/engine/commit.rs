@@ -1,0 +1,92 @@
+//! Group commit: one transaction at a time, holding whatever has gathered while the last one was being written.
+
+use std::sync::Arc;
+
+use katori_acl::{DeviceId, ResourceId};
+
+use super::{Action, Answer, CommandError, CommandId, CommitId, Engine, Event};
+use crate::store::Write;
+use crate::time::Timestamp;
+
+/// What happens when a commit is durable.
+#[derive(Debug)]
+pub(super) enum After {
+    /// A document's step is complete.
+    Document(ResourceId),
+    /// A change of access is complete.
+    Access,
+    /// A command is answered.
+    Reply(CommandId, Box<Answer>),
+    /// Peers are told that what they sent is durable.
+    Receipt(ResourceId, DeviceId),
+    /// Local edits are durable.
+    Durable(ResourceId, u64),
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Commits {
+    next: u64,
+    writes: Vec<Write>,
+    after: Vec<After>,
+    in_flight: Option<(CommitId, Vec<After>)>,
+}
+
+impl Engine {
+    /// Adds to the next commit.
+    pub(super) fn write(&mut self, writes: impl IntoIterator<Item = Write>) {
+        self.commits.writes.extend(writes);
+    }
+
+    /// Does something when all that was written so far is durable.
+    pub(super) fn after(&mut self, after: After) {
+        self.commits.after.push(after);
+    }
+
+    /// Begins the next commit, if none is under way and something waits for one.
+    pub(super) fn commit(&mut self) {
+        if self.commits.in_flight.is_some() || self.failed.is_some() {
+            return;
+        }
+        let writes = std::mem::take(&mut self.commits.writes);
+        let after = std::mem::take(&mut self.commits.after);
+        if writes.is_empty() && after.is_empty() {
+            return;
+        }
+        self.commits.next += 1;
+        let commit = CommitId(self.commits.next);
+        self.commits.in_flight = Some((commit, after));
+        self.act(Action::Persist { commit, writes });
+    }
+
+    pub(super) fn stored(&mut self, now: Timestamp, commit: CommitId) {
+        let Some((_, after)) = self.commits.in_flight.take_if(|(id, _)| *id == commit) else { return };
+        for after in after {
+            match after {
+                After::Document(document) => self.document_stored(now, document),
+                After::Access => self.access_stored(now),
+                After::Reply(id, answer) => self.act(Action::Reply { id, result: Ok(*answer) }),
+                After::Receipt(document, peer) => self.send_receipt(now, document, peer),
+                After::Durable(document, number) => {
+                    self.act(Action::Notify(Event::Durable { document, number }));
+                }
+            }
+        }
+    }
+
+    /// The store is done for: whatever waited for it is told so, and nothing is acknowledged from now on.
+    pub(super) fn store_failed(&mut self, commit: CommitId, error: String) {
+        let in_flight = self.commits.in_flight.take_if(|(id, _)| *id == commit);
+        let waiting = std::mem::take(&mut self.commits.after);
+        self.commits.writes.clear();
+        for after in in_flight.into_iter().flat_map(|(_, after)| after).chain(waiting) {
+            if let After::Reply(id, _) = after {
+                let result = Err(CommandError::StoreFailed(Arc::from(error.as_str())));
+                self.act(Action::Reply { id, result });
+            }
+        }
+        if self.failed.is_none() {
+            self.failed = Some(error.clone());
+            self.act(Action::Notify(Event::StoreFailed { error }));
+        }
+    }
+}

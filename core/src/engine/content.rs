@@ -1,0 +1,333 @@
+//! Work on documents: one task at a time for each, the most pressing first, and what follows from its outcome.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automerge::ChangeHash;
+use katori_acl::{DeviceId, ResourceId};
+
+use super::commit::After;
+use super::{
+    Action, Answer, CommandError, CommandId, Engine, Event, HIGH_WATER, Outcome, Standing, Task, Timer,
+    VOUCH_DELAY, Work,
+};
+use crate::document::{Batch, Done, IngestReport, Peer, Want};
+use crate::time::Timestamp;
+use crate::wire::Frame;
+
+/// How far a document's present step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Phase {
+    /// Nothing is under way.
+    #[default]
+    Idle,
+    /// A task runs.
+    Working(Kind),
+    /// Its writes are on their way to the disk.
+    Storing,
+}
+
+/// Which task runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Reevaluate,
+    Serve,
+    Ingest,
+    Command(CommandId),
+    Other,
+}
+
+/// What waits to be done on a document.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    pub(super) phase: Phase,
+    /// Access has changed; these vouches came with the change.
+    pub(super) reevaluate: Option<Vec<Vec<u8>>>,
+    /// Local edits want a flush.
+    pub(super) dirty: bool,
+    pub(super) commands: Vec<(CommandId, Task)>,
+    pub(super) ingest: BTreeMap<DeviceId, Batch>,
+    /// Bytes of frames in `ingest`, to be acknowledged when they are taken in.
+    pub(super) received: BTreeMap<DeviceId, usize>,
+    pub(super) discharge: bool,
+    pub(super) discharge_scheduled: bool,
+    pub(super) serve: BTreeSet<DeviceId>,
+    pub(super) hand_over: BTreeSet<DeviceId>,
+}
+
+impl Engine {
+    /// Begins a document's next task, if none is under way.
+    pub(super) fn advance(&mut self, now: Timestamp, document: ResourceId) {
+        if self.failed.is_some() {
+            return;
+        }
+        let Some(access) = self.registry.access(document) else { return };
+        let wants = self.wants(now, document);
+        let Some(state) = self.documents.get_mut(&document) else { return };
+        if state.work.phase != Phase::Idle || !state.standing.has_content() {
+            return;
+        }
+        let held = &mut state.work;
+        let (kind, task) = if let Some(vouches) = held.reevaluate.take() {
+            (Kind::Reevaluate, Task::Reevaluate { vouches })
+        } else if !wants.is_empty() {
+            held.serve.clear();
+            held.hand_over.clear();
+            (Kind::Serve, Task::Serve(wants))
+        } else if !held.commands.is_empty() {
+            let (id, task) = held.commands.remove(0);
+            (Kind::Command(id), task)
+        } else if std::mem::take(&mut held.dirty) {
+            (Kind::Other, Task::Flush)
+        } else if !held.ingest.is_empty() {
+            (Kind::Ingest, Task::Ingest(std::mem::take(&mut held.ingest).into_iter().collect()))
+        } else if std::mem::take(&mut held.discharge) {
+            (Kind::Other, Task::Discharge)
+        } else {
+            return;
+        };
+        held.phase = Phase::Working(kind);
+        self.act(Action::Work { document, work: Work { access, task } });
+    }
+
+    /// The peers that are to be sent something of a document now: they may have it, they said what they have,
+    /// they lack something, and their queue is not full.
+    fn wants(&self, now: Timestamp, document: ResourceId) -> Vec<Want> {
+        let Some(state) = self.documents.get(&document) else { return Vec::new() };
+        let mut wants = Vec::new();
+        for peer in state.work.serve.union(&state.work.hand_over) {
+            let Some(session) = self.sessions.get(peer) else { continue };
+            if session.queued >= HIGH_WATER {
+                continue;
+            }
+            let receipt = self.receipts.get(&(document, *peer)).cloned().unwrap_or_default();
+            if state.work.hand_over.contains(peer) {
+                let known = session.live.get(&document).cloned().unwrap_or_default();
+                wants.push(Want { peer: *peer, known, receipt, own_only: true });
+            } else if let Some(known) = session.live.get(&document)
+                && self.may_read(now, document, peer)
+                && !state.summary.is_known_to(known)
+            {
+                wants.push(Want { peer: *peer, known: known.clone(), receipt, own_only: false });
+            }
+        }
+        wants
+    }
+
+    /// Marks every peer that follows a document live.
+    pub(super) fn serve_followers(&mut self, now: Timestamp, document: ResourceId) {
+        let followers: Vec<DeviceId> = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| session.live.contains_key(&document))
+            .map(|(peer, _)| *peer)
+            .collect();
+        if let Some(state) = self.documents.get_mut(&document) {
+            state.work.serve.extend(followers);
+        }
+        self.advance(now, document);
+    }
+
+    pub(super) fn worked(&mut self, now: Timestamp, document: ResourceId, outcome: Outcome) {
+        let Some(state) = self.documents.get_mut(&document) else { return };
+        let Phase::Working(kind) = state.work.phase else { return };
+        state.work.phase = Phase::Idle;
+        match outcome {
+            Outcome::Done(done) => self.done(now, document, kind, *done),
+            Outcome::TakeInRefused(error) => {
+                if let Kind::Command(id) = kind {
+                    self.act(Action::Reply { id, result: Err(CommandError::TakeIn(error)) });
+                }
+                self.advance(now, document);
+            }
+            Outcome::Failed(error) => {
+                tracing::error!(%document, error, "a document cannot be opened");
+                if let Kind::Command(id) = kind {
+                    let result = Err(CommandError::Unreadable(error.as_str().into()));
+                    self.act(Action::Reply { id, result });
+                }
+                if kind == Kind::Reevaluate {
+                    self.reevaluated(now, document, Vec::new());
+                }
+                self.consume(document);
+                self.act(Action::Notify(Event::Unreadable { document, error }));
+            }
+        }
+    }
+
+    fn done(&mut self, now: Timestamp, document: ResourceId, kind: Kind, done: Done) {
+        if kind == Kind::Serve {
+            for served in done.served {
+                self.send_served(document, served);
+            }
+            self.advance(now, document);
+            return;
+        }
+        let Some(state) = self.documents.get_mut(&document) else { return };
+        let forks = state.summary.forks;
+        state.summary = done.summary;
+        state.work.phase = Phase::Storing;
+        let forked = state.summary.forks > forks;
+        if done.owes_vouch && !state.work.discharge_scheduled {
+            state.work.discharge_scheduled = true;
+            let delay = self.random_delay(VOUCH_DELAY);
+            self.schedule(now + delay, Timer::Discharge(document));
+        }
+        if let Some(shown) = done.shown {
+            self.act(Action::Notify(Event::Changed { document, shown }));
+        }
+        if kind == Kind::Reevaluate {
+            self.reevaluated(now, document, done.writes);
+            return;
+        }
+        self.write(done.writes);
+        if kind == Kind::Ingest {
+            self.consume(document);
+            for report in done.ingested {
+                self.ingested(document, report);
+            }
+            if forked {
+                self.ask_versions_again(document);
+            }
+        }
+        if let Some(number) = done.flushed {
+            self.after(After::Durable(document, number));
+        }
+        if let Kind::Command(id) = kind {
+            self.vouched(now, document, id);
+        }
+        self.after(After::Document(document));
+    }
+
+    /// Tells the peers whose frames were taken in that they may send more.
+    pub(super) fn consume(&mut self, document: ResourceId) {
+        let Some(state) = self.documents.get_mut(&document) else { return };
+        for (peer, bytes) in std::mem::take(&mut state.work.received) {
+            if state.work.ingest.contains_key(&peer) {
+                // More came meanwhile; a frame is counted with the last of its peer's.
+                *state.work.received.entry(peer).or_default() += bytes;
+            } else {
+                self.actions.push_back(Action::Consumed { peer, bytes });
+            }
+        }
+    }
+
+    fn ingested(&mut self, document: ResourceId, report: IngestReport) {
+        let Some(peer) = report.from else { return };
+        if report.is_hostile() {
+            self.suspicious(peer, "changes that no honest device sends");
+        } else if report.over_budget > 0 {
+            self.suspicious(peer, "more changes than there is room for");
+        }
+        if let Some(known) = self.sessions.get_mut(&peer).and_then(|session| session.live.get_mut(&document))
+        {
+            known.version.merge(&report.received);
+            known.vouches.extend(report.vouches);
+            self.after(After::Receipt(document, peer));
+        }
+    }
+
+    /// The step of a document is durable: peers may be told, and the next begins.
+    pub(super) fn document_stored(&mut self, now: Timestamp, document: ResourceId) {
+        if let Some(state) = self.documents.get_mut(&document) {
+            state.work.phase = Phase::Idle;
+        }
+        self.serve_followers(now, document);
+    }
+
+    fn send_served(&mut self, document: ResourceId, served: crate::document::Served) {
+        let Some(peer) = served.to else { return };
+        if served.pack.is_some() || !served.vouches.is_empty() {
+            let frame =
+                Frame::Changes { document, pack: served.pack, vouches: served.vouches, more: served.more };
+            self.send(peer, &frame);
+        }
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            if let Some(known) = session.live.get_mut(&document) {
+                *known = served.then;
+            } else if served.more {
+                session.live.insert(document, served.then);
+            }
+        }
+        if served.more
+            && let Some(state) = self.documents.get_mut(&document)
+        {
+            if served.own_only {
+                state.work.hand_over.insert(peer);
+            } else {
+                state.work.serve.insert(peer);
+            }
+        }
+    }
+
+    pub(super) fn drained(&mut self, now: Timestamp, peer: DeviceId, bytes: usize) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let was_full = session.queued >= HIGH_WATER;
+        session.queued = session.queued.saturating_sub(bytes);
+        if was_full && session.queued < HIGH_WATER {
+            let documents: Vec<ResourceId> = session.live.keys().copied().collect();
+            for document in documents {
+                if let Some(state) = self.documents.get_mut(&document) {
+                    state.work.serve.insert(peer);
+                }
+                self.advance(now, document);
+            }
+        }
+    }
+
+    /// Queues what a peer sent of a document.
+    pub(super) fn queue_ingest(
+        &mut self,
+        now: Timestamp,
+        document: ResourceId,
+        peer: DeviceId,
+        size: usize,
+        batch: Batch,
+    ) {
+        let Some(state) = self.documents.get_mut(&document) else { return };
+        *state.work.received.entry(peer).or_default() += size;
+        let queued = state.work.ingest.entry(peer).or_default();
+        queued.packs.extend(batch.packs);
+        queued.vouches.extend(batch.vouches);
+        queued.farewell = batch.farewell;
+        self.advance(now, document);
+    }
+
+    pub(super) fn discharge_due(&mut self, now: Timestamp, document: ResourceId) {
+        let busy = self.sessions.values().any(|session| session.is_exchanging(document));
+        let Some(state) = self.documents.get_mut(&document) else { return };
+        if busy {
+            let delay = self.random_delay(VOUCH_DELAY);
+            self.schedule(now + delay, Timer::Discharge(document));
+            return;
+        }
+        state.work.discharge_scheduled = false;
+        state.work.discharge = true;
+        self.advance(now, document);
+    }
+
+    /// Adds a task that a command asked for.
+    pub(super) fn queue_command(&mut self, now: Timestamp, document: ResourceId, id: CommandId, task: Task) {
+        match self.documents.get_mut(&document) {
+            Some(state) if state.standing == Standing::Accepted => state.work.commands.push((id, task)),
+            _ => self.act(Action::Reply { id, result: Err(CommandError::UnknownDocument(document)) }),
+        }
+        self.advance(now, document);
+    }
+
+    /// A command's task is done: a revocation that waited for its vouch goes on, others are answered.
+    fn vouched(&mut self, now: Timestamp, document: ResourceId, id: CommandId) {
+        if !self.revoke_vouched(now, document, id) {
+            self.after(After::Reply(id, Box::new(Answer::Done)));
+        }
+    }
+}
+
+/// Heads that a peer made durable, as a key for comparing.
+pub(super) fn covers(receipt: &[ChangeHash], heads: &[ChangeHash]) -> bool {
+    heads.iter().all(|head| receipt.contains(head))
+}
+
+/// What a peer has when it has all that we have.
+pub(super) fn everything(summary: &crate::document::Summary) -> Peer {
+    Peer { version: (*summary.version).clone(), vouches: summary.vouches.iter().copied().collect() }
+}

@@ -1,0 +1,236 @@
+//! The engine's own rows in the store, and reading them back at the start.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automerge::ChangeHash;
+use katori_acl::codec::{DecodeError, Reader, Writer};
+use katori_acl::{
+    DeviceId, InviteKey, RecordError, RecordId, Registry, ResourceId, Role, UnverifiedRecord, VerifiedRecord,
+};
+use thiserror::Error;
+
+use super::{DocumentState, InvitePurpose, OpenInvite};
+use crate::document::{LoadError, Summary};
+use crate::store::{Storage, StoreError, Table, Write};
+
+const ROW_VERSION: u8 = 1;
+/// Devices or heads listed in one row.
+const MAX_LISTED: usize = 1 << 16;
+
+/// How a document stands with this device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Standing {
+    /// Nothing is known of it.
+    Unknown,
+    /// Somebody granted it; it is inert until it is accepted.
+    Offered,
+    /// It is held and synced here.
+    Accepted,
+    /// It was put away here, and is not offered again.
+    Forgotten,
+    /// Its owner deleted it, everywhere. Its genesis and tombstone are kept for ever.
+    Deleted,
+}
+
+impl Standing {
+    /// Whether content is held.
+    pub(super) fn has_content(self) -> bool {
+        self == Self::Accepted
+    }
+
+    /// Whether its grants are answered for.
+    pub(super) fn has_records(self) -> bool {
+        matches!(self, Self::Accepted | Self::Deleted)
+    }
+}
+
+/// Why a store cannot be used. Nothing in it was changed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// It cannot be read.
+    #[error("the store cannot be read: {0}")]
+    Store(#[from] StoreError),
+    /// A signed record in it is damaged.
+    #[error("a signed record in the store is damaged: {0}")]
+    Record(#[from] RecordError),
+    /// A row in it is damaged.
+    #[error("a row of the store is damaged: {0}")]
+    Row(#[from] DecodeError),
+    /// A document's state in it is damaged.
+    #[error(transparent)]
+    Document(#[from] LoadError),
+}
+
+/// A document's row and summary.
+#[derive(Debug)]
+pub(super) struct DocumentRow {
+    pub(super) standing: Standing,
+    pub(super) farewells: BTreeSet<DeviceId>,
+    pub(super) summary: Summary,
+}
+
+/// Everything an engine begins with.
+#[derive(Debug, Default)]
+pub struct StoredEngine {
+    pub(super) registry: Registry,
+    pub(super) documents: BTreeMap<ResourceId, DocumentRow>,
+    pub(super) receipts: BTreeMap<(ResourceId, DeviceId), Vec<ChangeHash>>,
+    pub(super) invites: Vec<OpenInvite>,
+}
+
+fn standing_key(document: ResourceId) -> Vec<u8> {
+    [document.as_bytes().as_slice(), b"standing"].concat()
+}
+
+impl DocumentState {
+    /// The document's row as it is now.
+    pub(super) fn row(&self, document: ResourceId) -> Write {
+        let mut writer = Writer::new();
+        let standing = match self.standing {
+            Standing::Unknown => 0,
+            Standing::Offered => 1,
+            Standing::Accepted => 2,
+            Standing::Forgotten => 3,
+            Standing::Deleted => 4,
+        };
+        writer.byte(ROW_VERSION).byte(standing).list(&self.farewells, |writer, device| device.encode(writer));
+        Write::Put { table: Table::Documents, key: standing_key(document), value: writer.finish() }
+    }
+}
+
+fn read_row(bytes: &[u8]) -> Result<(Standing, BTreeSet<DeviceId>), DecodeError> {
+    let mut reader = Reader::new(bytes);
+    check_version(&mut reader)?;
+    let standing = match reader.byte()? {
+        0 => Standing::Unknown,
+        1 => Standing::Offered,
+        2 => Standing::Accepted,
+        3 => Standing::Forgotten,
+        4 => Standing::Deleted,
+        found => return Err(DecodeError::Unknown { what: "standing", found: found.into() }),
+    };
+    let farewells = reader.list("devices", MAX_LISTED, DeviceId::decode)?;
+    reader.finish()?;
+    Ok((standing, farewells.into_iter().collect()))
+}
+
+fn check_version(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    match reader.byte()? {
+        ROW_VERSION => Ok(()),
+        found => Err(DecodeError::Unknown { what: "version of a row", found: found.into() }),
+    }
+}
+
+/// The write that keeps a signed record.
+#[must_use]
+pub fn record_row(record: &VerifiedRecord) -> Write {
+    Write::Put { table: Table::Records, key: record.id().as_bytes().to_vec(), value: record.bytes().to_vec() }
+}
+
+/// The write that drops a signed record.
+pub(super) fn drop_record_row(id: &RecordId) -> Write {
+    Write::Delete { table: Table::Records, key: id.as_bytes().to_vec() }
+}
+
+pub(super) fn receipt_row(document: ResourceId, peer: DeviceId, heads: &[ChangeHash]) -> Write {
+    let mut writer = Writer::new();
+    writer.byte(ROW_VERSION).list(heads, |writer, head| {
+        writer.raw(&head.0);
+    });
+    let key = [document.as_bytes().as_slice(), peer.as_bytes()].concat();
+    Write::Put { table: Table::Receipts, key, value: writer.finish() }
+}
+
+fn read_receipt(key: &[u8], bytes: &[u8]) -> Result<((ResourceId, DeviceId), Vec<ChangeHash>), DecodeError> {
+    let mut ids = Reader::new(key);
+    let ids = (ResourceId::decode(&mut ids)?, DeviceId::decode(&mut ids)?);
+    let mut reader = Reader::new(bytes);
+    check_version(&mut reader)?;
+    let heads = reader.list("heads", MAX_LISTED, |reader| reader.array().map(ChangeHash))?;
+    Ok((ids, heads))
+}
+
+impl OpenInvite {
+    /// The write that keeps the invitation.
+    pub(super) fn row(&self) -> Write {
+        let mut writer = Writer::new();
+        writer.byte(ROW_VERSION);
+        match &self.purpose {
+            InvitePurpose::Device => {
+                writer.byte(0);
+            }
+            InvitePurpose::Document { document, role, grant, share } => {
+                writer.byte(1);
+                document.encode(&mut writer);
+                writer.text(&role.to_string());
+                grant.encode(&mut writer);
+                writer.byte(u8::from(*share));
+            }
+        }
+        writer.option(self.expires, |writer, expires| {
+            writer.uint(expires);
+        });
+        writer.option(self.uses, |writer, uses| {
+            writer.uint(uses.into());
+        });
+        Write::Put { table: Table::Invites, key: self.key.as_bytes().to_vec(), value: writer.finish() }
+    }
+
+    /// The write that ends the invitation.
+    pub(super) fn end(key: &InviteKey) -> Write {
+        Write::Delete { table: Table::Invites, key: key.as_bytes().to_vec() }
+    }
+
+    fn read(key: &[u8], bytes: &[u8]) -> Result<Self, DecodeError> {
+        let key = InviteKey::decode(&mut Reader::new(key))?;
+        let mut reader = Reader::new(bytes);
+        check_version(&mut reader)?;
+        let purpose = match reader.byte()? {
+            0 => InvitePurpose::Device,
+            1 => InvitePurpose::Document {
+                document: ResourceId::decode(&mut reader)?,
+                role: reader
+                    .text("role", 16)?
+                    .parse::<Role>()
+                    .map_err(|_| DecodeError::Invalid("no role"))?,
+                grant: RecordId::decode(&mut reader)?,
+                share: reader.byte()? == 1,
+            },
+            found => {
+                return Err(DecodeError::Unknown { what: "purpose of an invitation", found: found.into() });
+            }
+        };
+        let expires = reader.option(Reader::uint)?;
+        let uses = reader.option(|reader| reader.size("uses", u32::MAX as usize))?;
+        reader.finish()?;
+        Ok(Self { key, purpose, expires, uses: uses.and_then(|uses| u32::try_from(uses).ok()) })
+    }
+}
+
+impl StoredEngine {
+    /// Reads what an engine begins with. Every signature is checked again.
+    pub fn read(storage: &dyn Storage) -> Result<Self, EngineError> {
+        let mut stored = Self::default();
+        for (_, bytes) in storage.scan(Table::Records, &[])? {
+            stored.registry.insert(UnverifiedRecord::decode(&bytes)?.verify()?);
+        }
+        stored.registry.take_changes();
+        for (key, bytes) in storage.scan(Table::Documents, &[])? {
+            let Some((id, b"standing")) = key.split_first_chunk::<32>() else { continue };
+            let id = ResourceId::from_bytes(*id);
+            let (standing, farewells) = read_row(&bytes)?;
+            let summary = Summary::read(storage, &id)?.unwrap_or_default();
+            stored.documents.insert(id, DocumentRow { standing, farewells, summary });
+        }
+        for (key, bytes) in storage.scan(Table::Receipts, &[])? {
+            let (ids, heads) = read_receipt(&key, &bytes)?;
+            stored.receipts.insert(ids, heads);
+        }
+        for (key, bytes) in storage.scan(Table::Invites, &[])? {
+            stored.invites.push(OpenInvite::read(&key, &bytes)?);
+        }
+        Ok(stored)
+    }
+}

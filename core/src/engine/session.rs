@@ -1,0 +1,464 @@
+//! A session with one connected peer: inventory, rosters, grants, content, live.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use automerge::ChangeHash;
+use katori_acl::{DeviceId, RecordId, ResourceId, Role, Subject};
+
+use super::content::{covers, everything};
+use super::rows::receipt_row;
+use super::{Action, CloseReason, Engine, Event, MAX_UNKNOWN_SUBJECTS, Standing};
+use crate::document::{Batch, Peer};
+use crate::time::Timestamp;
+use crate::version::VersionVector;
+use crate::wire::{Frame, MAX_ENTRIES};
+
+/// Bytes of frames that somebody who lost the role may hand over in the one session it is given.
+pub const FAREWELL_BYTES: usize = 256 << 10;
+
+/// What is known of one connected peer. All of it ends with the connection.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    /// Bytes sent that have not left the queue.
+    pub(super) queued: usize,
+    /// Subjects whose digest the peer was told.
+    pub(super) told: BTreeSet<Subject>,
+    /// Subjects that the peer named.
+    pub(super) named: BTreeSet<Subject>,
+    /// Subjects whose records the peer was asked for and has not answered yet.
+    pub(super) asked: BTreeSet<Subject>,
+    /// Documents whose content the peer follows, and what it has of each.
+    pub(super) live: BTreeMap<ResourceId, Peer>,
+    /// Documents of which the peer was told what is here.
+    pub(super) version_sent: BTreeSet<ResourceId>,
+    /// Records that the peer has.
+    pub(super) records: BTreeSet<RecordId>,
+    /// Documents in which the peer lost its role and may hand over once; the bytes it has.
+    pub(super) farewells: BTreeMap<ResourceId, usize>,
+    /// The peer's inventory has begun to come.
+    greeted: bool,
+    settled: bool,
+    /// Subjects that the peer named and that are not known here.
+    unknown: usize,
+}
+
+impl Session {
+    /// Whether records or versions of a document are under way between the two.
+    pub(super) fn is_exchanging(&self, document: ResourceId) -> bool {
+        self.asked.contains(&Subject::Resource(document))
+            || self.version_sent.contains(&document) && !self.live.contains_key(&document)
+    }
+
+    fn is_settled(&self) -> bool {
+        self.greeted
+            && self.asked.is_empty()
+            && self.version_sent.iter().all(|document| self.live.contains_key(document))
+    }
+}
+
+impl Engine {
+    /// Whether a device may read a document now, by this device's clock.
+    pub(super) fn may_read(&self, now: Timestamp, document: ResourceId, device: &DeviceId) -> bool {
+        self.registry.access(document).is_some_and(|access| {
+            !access.deleted
+                && access.unexpired_role_of_device(device, now.0).is_some_and(|role| role >= Role::Read)
+        })
+    }
+
+    /// Whether a device could ever have read a document, by signatures alone.
+    fn ever_read(&self, document: ResourceId, device: &DeviceId) -> bool {
+        let access = self.registry.access(document);
+        access.and_then(|access| access.ever_role_of_device(device)).is_some_and(|role| role >= Role::Read)
+    }
+
+    /// Whether a document is synced with a peer: accepted here, and both may read it.
+    fn is_shared(&self, now: Timestamp, document: ResourceId, peer: &DeviceId) -> bool {
+        self.standing(document) == Standing::Accepted
+            && self.may_read(now, document, &self.me.device())
+            && self.may_read(now, document, peer)
+    }
+
+    fn same_person(&self, peer: &DeviceId) -> bool {
+        self.registry.roster(self.me.person).is_some_and(|roster| roster.contains(peer))
+    }
+
+    /// Everything that may be synced with a peer.
+    pub(super) fn audience(&self, now: Timestamp, peer: &DeviceId) -> BTreeSet<Subject> {
+        let mut audience = BTreeSet::new();
+        for document in self.documents.keys() {
+            if self.is_shared(now, *document, peer) {
+                audience.insert(Subject::Resource(*document));
+                audience.extend(self.registry.rosters_named_by(*document).into_iter().map(Subject::Roster));
+            }
+        }
+        if !audience.is_empty() || self.same_person(peer) {
+            audience.insert(Subject::Roster(self.me.person));
+            audience.extend(self.registry.person_of(*peer).map(Subject::Roster));
+        }
+        audience
+    }
+
+    pub(super) fn send(&mut self, peer: DeviceId, frame: &Frame) {
+        let bytes = frame.encode();
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.queued += bytes.len();
+            tracing::trace!(peer = %peer.short(), frame = frame.name(), bytes = bytes.len(), "send");
+            self.act(Action::Send { peer, frame: bytes });
+        }
+    }
+
+    pub(super) fn suspicious(&mut self, peer: DeviceId, what: &'static str) {
+        tracing::warn!(peer = %peer.short(), what, "suspicious");
+        self.act(Action::Notify(Event::Suspicious { peer, what }));
+    }
+
+    pub(super) fn connected(&mut self, now: Timestamp, peer: DeviceId) {
+        self.sessions.insert(peer, Session::default());
+        let audience = self.audience(now, &peer);
+        self.announce(peer, audience, true);
+    }
+
+    /// Tells a peer the digests of subjects that it has not been told of. The first inventory is sent even if
+    /// it is empty: it is the greeting.
+    pub(super) fn announce(&mut self, peer: DeviceId, subjects: BTreeSet<Subject>, greeting: bool) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let new: Vec<Subject> =
+            subjects.into_iter().filter(|subject| session.told.insert(*subject)).collect();
+        let entries: Vec<_> = new.iter().map(|subject| (*subject, self.digest(subject))).collect();
+        if entries.is_empty() && greeting {
+            self.send(peer, &Frame::Inventory { entries: Vec::new() });
+        }
+        for part in entries.chunks(MAX_ENTRIES) {
+            self.send(peer, &Frame::Inventory { entries: part.to_vec() });
+        }
+    }
+
+    pub(super) fn received(&mut self, now: Timestamp, peer: DeviceId, bytes: &[u8]) {
+        if !self.sessions.contains_key(&peer) {
+            return;
+        }
+        let frame = match Frame::decode(bytes) {
+            Ok(frame) => frame,
+            Err(error) => {
+                tracing::warn!(peer = %peer.short(), %error, "a frame does not decode");
+                self.suspicious(peer, "a frame that does not decode");
+                self.act(Action::Close { peer, reason: CloseReason::Protocol });
+                self.sessions.remove(&peer);
+                return;
+            }
+        };
+        tracing::trace!(peer = %peer.short(), frame = frame.name(), bytes = bytes.len(), "received");
+        let mut consumed = bytes.len();
+        match frame {
+            Frame::Inventory { entries } => self.inventory(now, peer, entries),
+            Frame::Have { subject, ids } => self.have(now, peer, subject, &ids),
+            Frame::Records { subject, records, vouches, answer } => {
+                self.records(now, peer, subject, &records, vouches, answer);
+            }
+            Frame::Version { document, version, vouches } => {
+                self.version(now, peer, document, version, vouches);
+            }
+            Frame::Changes { document, pack, vouches, more } => {
+                let batch = Batch { packs: pack.into_iter().collect(), vouches, farewell: false };
+                if self.changes(now, peer, document, batch, more, bytes.len()) {
+                    consumed = 0;
+                }
+            }
+            Frame::Receipt { document, heads } => self.receipt_from(now, peer, document, heads),
+        }
+        if consumed > 0 {
+            self.act(Action::Consumed { peer, bytes: consumed });
+        }
+        self.note_settled(peer);
+    }
+
+    fn note_settled(&mut self, peer: DeviceId) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let settled = session.is_settled();
+        if settled && !session.settled {
+            self.act(Action::Notify(Event::Settled { peer }));
+        }
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.settled = settled;
+        }
+    }
+
+    fn inventory(&mut self, now: Timestamp, peer: DeviceId, entries: Vec<(Subject, [u8; 32])>) {
+        for (subject, digest) in entries {
+            let audience = match subject {
+                Subject::Roster(_) => true,
+                Subject::Resource(document) => self.is_shared(now, document, &peer),
+            };
+            let known = !self.registry.record_ids(&subject).is_empty();
+            let Some(session) = self.sessions.get_mut(&peer) else { return };
+            session.greeted = true;
+            session.named.insert(subject);
+            if !known {
+                session.unknown += 1;
+                if session.unknown > MAX_UNKNOWN_SUBJECTS {
+                    self.suspicious(peer, "more subjects than one session may name");
+                    return;
+                }
+                if !self.is_forgotten(&subject) {
+                    self.ask(peer, subject);
+                }
+            } else if audience {
+                if self.digest(&subject) == digest {
+                    self.in_step(now, peer, subject);
+                } else {
+                    self.ask(peer, subject);
+                }
+            } else if let Subject::Resource(document) = subject {
+                if self.standing(document) == Standing::Offered {
+                    self.ask(peer, subject);
+                } else {
+                    self.farewell(now, peer, document);
+                }
+            }
+        }
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.greeted = true;
+        }
+    }
+
+    fn is_forgotten(&self, subject: &Subject) -> bool {
+        matches!(subject, Subject::Resource(document) if self.standing(*document) == Standing::Forgotten)
+    }
+
+    /// Asks a peer for what it has of a subject and we lack.
+    pub(super) fn ask(&mut self, peer: DeviceId, subject: Subject) {
+        let ids = self.registry.record_ids(&subject);
+        if let Some(session) = self.sessions.get_mut(&peer)
+            && session.asked.insert(subject)
+        {
+            self.send(peer, &Frame::Have { subject, ids });
+        }
+    }
+
+    /// Both have the same of a subject.
+    fn in_step(&mut self, now: Timestamp, peer: DeviceId, subject: Subject) {
+        let ids = self.registry.record_ids(&subject);
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.records.extend(ids);
+        if let Subject::Resource(document) = subject
+            && let Some(state) = self.documents.get(&document)
+        {
+            session.live.insert(document, everything(&state.summary));
+            let heads = state.summary.stored_heads.clone();
+            self.receipt_from(now, peer, document, heads);
+        }
+    }
+
+    /// A peer that lost its role names a document: it is served the revocation that says so and no more, and may
+    /// hand over, once, what it had not sent.
+    pub(super) fn farewell(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId) {
+        if !self.ever_read(document, &peer)
+            || self.may_read(now, document, &peer)
+            || !self.standing(document).has_records()
+        {
+            return;
+        }
+        let Some(person) = self.registry.person_ever_of(peer) else { return };
+        let records = self.registry.limited_records_for(document, person);
+        let spent = self.documents.get(&document).is_some_and(|state| state.farewells.contains(&peer));
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.told.remove(&Subject::Resource(document));
+        session.live.remove(&document);
+        session.version_sent.remove(&document);
+        if !spent {
+            session.farewells.entry(document).or_default();
+        }
+        let records: Vec<Vec<u8>> = records.iter().map(|record| record.bytes().to_vec()).collect();
+        let mut rosters = vec![self.me.person];
+        rosters
+            .extend(self.registry.rosters_named_by(document).into_iter().filter(|roster| *roster == person));
+        for roster in rosters {
+            let subject = Subject::Roster(roster);
+            let records = self.registry.records(&subject).map(|record| record.bytes().to_vec()).collect();
+            self.send(peer, &Frame::Records { subject, records, vouches: Vec::new(), answer: false });
+        }
+        let subject = Subject::Resource(document);
+        self.send(peer, &Frame::Records { subject, records, vouches: Vec::new(), answer: false });
+    }
+
+    /// A peer wants the records of a subject that it lacks. "Not allowed" and "not there" answer alike.
+    fn have(&mut self, now: Timestamp, peer: DeviceId, subject: Subject, ids: &[RecordId]) {
+        let allowed = match subject {
+            Subject::Roster(_) => self.audience(now, &peer).contains(&subject),
+            Subject::Resource(document) => self.is_shared(now, document, &peer),
+        };
+        let has: BTreeSet<&RecordId> = ids.iter().collect();
+        let mut missing = Vec::new();
+        if allowed {
+            missing = self
+                .registry
+                .records(&subject)
+                .filter(|record| !has.contains(&record.id()))
+                .cloned()
+                .collect();
+        }
+        let escort = match subject {
+            Subject::Resource(document) if allowed && !missing.is_empty() => {
+                self.documents.get(&document).map(|state| state.escort.clone()).unwrap_or_default()
+            }
+            Subject::Resource(_) | Subject::Roster(_) => Vec::new(),
+        };
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.records.extend(missing.iter().map(katori_acl::VerifiedRecord::id));
+        if allowed {
+            session.records.extend(ids.iter().copied());
+            session.told.insert(subject);
+        }
+        let records = missing.iter().map(|record| record.bytes().to_vec()).collect();
+        self.send(peer, &Frame::Records { subject, records, vouches: escort, answer: true });
+    }
+
+    fn records(
+        &mut self,
+        now: Timestamp,
+        peer: DeviceId,
+        subject: Subject,
+        records: &[Vec<u8>],
+        vouches: Vec<Vec<u8>>,
+        answer: bool,
+    ) {
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let asked = answer && session.asked.remove(&subject);
+        if answer && !asked {
+            self.suspicious(peer, "an answer to no question");
+            return;
+        }
+        let known = !self.registry.record_ids(&subject).is_empty();
+        if !known && !asked {
+            return;
+        }
+        self.admit(now, Some(peer), subject, records, vouches);
+        if let Subject::Resource(document) = subject
+            && asked
+        {
+            self.send_version(now, peer, document);
+        }
+    }
+
+    /// Tells a peer what is here of a document, so that it sends the rest.
+    pub(super) fn send_version(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId) {
+        if !self.is_shared(now, document, &peer) {
+            return;
+        }
+        let Some(state) = self.documents.get(&document) else { return };
+        let frame = Frame::Version {
+            document,
+            version: (*state.summary.version).clone(),
+            vouches: state.summary.vouches.clone(),
+        };
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.version_sent.insert(document);
+            self.send(peer, &frame);
+        }
+    }
+
+    /// A fork has come to light: what a version said may not have been what was meant, so versions are
+    /// exchanged again with everybody who follows the document.
+    pub(super) fn ask_versions_again(&mut self, document: ResourceId) {
+        let peers: Vec<DeviceId> = self
+            .sessions
+            .iter_mut()
+            .filter_map(|(peer, session)| session.live.remove(&document).map(|_| *peer))
+            .collect();
+        for peer in peers {
+            if let Some(session) = self.sessions.get_mut(&peer) {
+                session.version_sent.remove(&document);
+            }
+            self.ask(peer, Subject::Resource(document));
+        }
+    }
+
+    fn version(
+        &mut self,
+        now: Timestamp,
+        peer: DeviceId,
+        document: ResourceId,
+        version: VersionVector,
+        vouches: Vec<RecordId>,
+    ) {
+        if !self.is_shared(now, document, &peer) {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.live.insert(document, Peer { version, vouches: vouches.into_iter().collect() });
+        let answered =
+            session.version_sent.contains(&document) || session.asked.contains(&Subject::Resource(document));
+        if !answered {
+            self.send_version(now, peer, document);
+        }
+        if let Some(state) = self.documents.get_mut(&document) {
+            state.work.serve.insert(peer);
+        }
+        self.advance(now, document);
+    }
+
+    /// Takes changes in if their sender may send them; says whether they wait to be taken in.
+    fn changes(
+        &mut self,
+        now: Timestamp,
+        peer: DeviceId,
+        document: ResourceId,
+        mut batch: Batch,
+        more: bool,
+        size: usize,
+    ) -> bool {
+        if !self.is_shared(now, document, &peer) {
+            let Some(session) = self.sessions.get_mut(&peer) else { return false };
+            let Some(used) = session.farewells.get_mut(&document) else { return false };
+            *used += size;
+            if *used > FAREWELL_BYTES {
+                session.farewells.remove(&document);
+                self.suspicious(peer, "more to hand over than there is room for");
+                return false;
+            }
+            if !more {
+                session.farewells.remove(&document);
+            }
+            batch.farewell = true;
+            if let Some(state) = self.documents.get_mut(&document)
+                && state.farewells.insert(peer)
+            {
+                let row = state.row(document);
+                self.write([row]);
+            }
+        }
+        self.queue_ingest(now, document, peer, size, batch);
+        true
+    }
+
+    /// Tells a peer that what it sent is durable.
+    pub(super) fn send_receipt(&mut self, now: Timestamp, document: ResourceId, peer: DeviceId) {
+        if self.is_shared(now, document, &peer)
+            && let Some(state) = self.documents.get(&document)
+        {
+            let heads = state.summary.stored_heads.clone();
+            self.send(peer, &Frame::Receipt { document, heads });
+        }
+    }
+
+    fn receipt_from(
+        &mut self,
+        now: Timestamp,
+        peer: DeviceId,
+        document: ResourceId,
+        mut heads: Vec<ChangeHash>,
+    ) {
+        if !self.is_shared(now, document, &peer) {
+            return;
+        }
+        heads.sort_unstable();
+        heads.dedup();
+        let known = self.receipts.get(&(document, peer));
+        if known.is_some_and(|known| covers(known, &heads) && known.len() == heads.len()) {
+            return;
+        }
+        self.write([receipt_row(document, peer, &heads)]);
+        self.receipts.insert((document, peer), heads);
+        self.act(Action::Notify(Event::Receipt { document, peer }));
+    }
+}

@@ -1,0 +1,39 @@
+//! The gate: what a peer, a local client or a file gives is read here before Automerge sees it.
+//!
+//! Automerge trusts its input more than a sync framework can: a change of 129 bytes may stand for four million
+//! operations, a deflated chunk for gigabytes, and a change that is well formed but not as Automerge itself
+//! would have written it can be applied and then make the saved document unreadable. So:
+//!
+//! * [`inspect`] takes one raw change chunk apart, counts its operations from the run lengths without expanding
+//!   them, and insists on the one form in which Automerge writes. It calls nothing of Automerge's.
+//! * [`check_links`] holds a change's header against its author's previous change and its dependencies.
+//! * [`decode`] hands an inspected change to Automerge, inside [`guarded`], and compares what it understood.
+//! * [`confirm`] asks Automerge for the changes back that were applied to a document.
+//! * [`import`] does all of this for a whole `.automerge` file.
+//!
+//! Invariant: a [`RawChange`] exists only after inspection, and its bytes never change.
+//! Not here: who may send what, and what is admitted (`admission`); when changes are applied (`document`).
+
+mod change;
+mod chunk;
+mod columns;
+mod decode;
+mod document;
+mod error;
+mod guarded;
+mod inflate;
+mod limits;
+mod links;
+mod runs;
+
+pub use change::{Header, RawChange, inspect};
+pub use decode::{confirm, decode};
+pub use document::import;
+pub use error::GateError;
+pub use guarded::{Panicked, guarded};
+pub use limits::Limits;
+pub use links::{DEVICE_ACTOR_BYTES, Link, LinkError, check_links};
+
+pub(crate) use change::{Sections, seal};
+pub(crate) use columns::COLUMNS;
+pub(crate) use runs::{read_signed, write_signed};

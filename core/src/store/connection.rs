@@ -1,0 +1,101 @@
+//! An open redb database that never panics.
+//!
+//! redb trusts the pages of a file that was closed properly, and panics on some that are damaged, even in closing.
+//! Every call passes through here, where a panic becomes an error.
+
+use std::any::Any;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use redb::{Database, StorageBackend};
+
+use super::backend::Shared;
+
+/// Memory redb may use for pages. Its own default is 1 GiB, too much for a phone; what is read often here is
+/// small, and packs are read once.
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+
+/// Memory for pages while a file is only examined, or read after a failure.
+const EXAMINATION_CACHE_BYTES: usize = 8 * 1024 * 1024;
+
+/// A database, until it is closed.
+pub(super) struct Connection(Option<Database>);
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Connection").finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Opens a database, or makes one where the storage is empty.
+    pub(super) fn open(backend: impl StorageBackend) -> Result<Connection, redb::Error> {
+        Connection::with_cache(backend, CACHE_BYTES)
+    }
+
+    /// Opens a database over a view of its storage, which stays untouched whatever is done.
+    pub(super) fn examine(backend: &Shared) -> Result<Connection, redb::Error> {
+        Connection::with_cache(backend.overlay()?, EXAMINATION_CACHE_BYTES)
+    }
+
+    fn with_cache(backend: impl StorageBackend, bytes: usize) -> Result<Connection, redb::Error> {
+        let database =
+            guarded(|| Ok(Database::builder().set_cache_size(bytes).create_with_backend(backend)?))?;
+        Ok(Connection(Some(database)))
+    }
+
+    pub(super) fn call<T>(
+        &self,
+        call: impl FnOnce(&Database) -> Result<T, redb::Error>,
+    ) -> Result<T, redb::Error> {
+        let database = self.0.as_ref().ok_or(redb::Error::DatabaseClosed)?;
+        guarded(|| call(database))
+    }
+
+    pub(super) fn check_integrity(&mut self) -> Result<bool, redb::Error> {
+        let database = self.0.as_mut().ok_or(redb::Error::DatabaseClosed)?;
+        guarded(|| Ok(database.check_integrity()?))
+    }
+
+    /// Closes it in good order, so that the next opening need not read the whole file.
+    pub(super) fn close(mut self) -> Result<(), redb::Error> {
+        self.take_and_close()
+    }
+
+    fn take_and_close(&mut self) -> Result<(), redb::Error> {
+        self.0.take().map_or(Ok(()), |database| guarded(|| Ok(database.close()?)))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Err(error) = self.take_and_close() {
+            tracing::debug!(%error, "a store was not closed in good order");
+        }
+    }
+}
+
+fn guarded<T>(call: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    // Whatever was half done is in the database, which refuses further work or recovers by itself.
+    catch_unwind(AssertUnwindSafe(call))
+        .unwrap_or_else(|panic| Err(redb::Error::Corrupted(panic_message(panic.as_ref()))))
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
+    format!("the database gave up: {text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_becomes_an_error() {
+        let formatted = guarded::<()>(|| panic!("page {}", 7)).unwrap_err();
+        assert!(formatted.to_string().contains("page 7"), "{formatted}");
+        let plain = guarded::<()>(|| panic!("no page")).unwrap_err();
+        assert!(plain.to_string().contains("no page"), "{plain}");
+    }
+}

@@ -1,0 +1,101 @@
+//! Version vectors: exactly what a side has of a document, in the size of its actors and not of its history.
+//!
+//! An actor's changes are a chain of hashes, so its last one says all (Parker et al., "Detection of Mutual
+//! Inconsistency in Distributed Systems", 1983, with hashes for the counters' trust). A forked actor has one
+//! tip for each branch.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use automerge::ChangeHash;
+use katori_acl::codec::{DecodeError, Reader, Writer};
+
+/// Actors in one vector on the wire. A document with more is still stored and shown; comparing it by range
+/// comes with range reconciliation.
+pub const MAX_ACTORS: usize = 16_384;
+/// Branches of one actor in one vector. Honest actors have one.
+pub const MAX_BRANCHES: usize = 64;
+/// Bytes of one actor id. Device actors have 48; other programs use 16.
+pub const MAX_ACTOR_BYTES: usize = 64;
+
+/// See the module.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VersionVector(BTreeMap<Arc<[u8]>, BTreeMap<ChangeHash, u64>>);
+
+impl VersionVector {
+    /// Adds a tip.
+    pub fn insert(&mut self, actor: &Arc<[u8]>, sequence: u64, tip: ChangeHash) {
+        self.0.entry(Arc::clone(actor)).or_default().insert(tip, sequence);
+    }
+
+    /// Notes that everything up to this tip is there too. A single lower tip of the actor gives way to it.
+    pub fn raise(&mut self, actor: &[u8], sequence: u64, tip: ChangeHash) {
+        let Some(tips) = self.0.get_mut(actor) else {
+            self.insert(&actor.into(), sequence, tip);
+            return;
+        };
+        if tips.len() == 1 && tips.values().all(|lower| *lower < sequence) {
+            tips.clear();
+        }
+        tips.insert(tip, sequence);
+    }
+
+    /// Notes that everything in `other` is there too.
+    pub fn merge(&mut self, other: &Self) {
+        for (actor, tips) in &other.0 {
+            for (tip, sequence) in tips {
+                self.raise(actor, *sequence, *tip);
+            }
+        }
+    }
+
+    /// Whether every tip of `other` is one of these.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        other.0.iter().all(|(actor, tips)| {
+            self.0.get(actor).is_some_and(|mine| tips.keys().all(|tip| mine.contains_key(tip)))
+        })
+    }
+
+    /// Each actor, with the sequence number and hash of each of its tips.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], impl Iterator<Item = (u64, &ChangeHash)>)> {
+        self.0.iter().map(|(actor, tips)| (&**actor, tips.iter().map(|(tip, sequence)| (*sequence, tip))))
+    }
+
+    /// Whether nothing is stored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Appends the vector.
+    pub fn encode(&self, writer: &mut Writer) {
+        writer.list(&self.0, |writer, (actor, tips)| {
+            writer.bytes(actor).list(tips, |writer, (tip, sequence)| {
+                writer.raw(&tip.0).uint(*sequence);
+            });
+        });
+    }
+
+    /// Takes a vector.
+    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut vector = BTreeMap::new();
+        let actors = reader.list("actors", MAX_ACTORS, |reader| {
+            let actor: Arc<[u8]> = reader.bytes("actor", MAX_ACTOR_BYTES)?.into();
+            let tips = reader
+                .list("branches", MAX_BRANCHES, |reader| Ok((ChangeHash(reader.array()?), reader.uint()?)))?;
+            Ok((actor, tips))
+        })?;
+        let offset = reader.offset();
+        for (actor, tips) in actors {
+            if vector.last_key_value().is_some_and(|(last, _)| *last >= actor)
+                || tips.is_empty()
+                || !tips.is_sorted_by(|(one, _), (next, _)| one < next)
+            {
+                return Err(DecodeError::NotCanonical { what: "version vector", offset });
+            }
+            vector.insert(actor, tips.into_iter().collect());
+        }
+        Ok(Self(vector))
+    }
+}

@@ -1,0 +1,211 @@
+//! The frames of `katori/sync/1`, as both sides of a connection exchange them. `docs/protocol.md` has them byte
+//! by byte. A frame is decoded whole and bounded before anything in it is acted on.
+
+use automerge::ChangeHash;
+use katori_acl::codec::{DecodeError, Reader, Writer};
+use katori_acl::{RecordId, ResourceId, Subject};
+
+use crate::version::VersionVector;
+
+/// The protocol's name in the TLS handshake.
+pub const SYNC_ALPN: &[u8] = b"katori/sync/1";
+
+/// Bytes of one frame. A pack of 4 MiB of raw changes that do not compress still fits.
+pub const MAX_FRAME_BYTES: usize = 8 << 20;
+/// Entries in one inventory frame; a longer inventory is several frames.
+pub const MAX_ENTRIES: usize = 4096;
+/// Records in one frame, and ids in one list of records: as many as a subject may have.
+pub const MAX_RECORDS: usize = 1 << 16;
+/// Bytes of one signed record.
+pub const MAX_RECORD_BYTES: usize = 64 << 10;
+/// Vouches in one frame.
+pub const MAX_VOUCHES: usize = 4096;
+/// Bytes of one vouch.
+const MAX_VOUCH_BYTES: usize = crate::vouch::MAX_VOUCH_BYTES;
+/// Heads in a receipt.
+const MAX_HEADS: usize = 1 << 14;
+
+/// One frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Frame {
+    /// Digests of what both may sync, as far as the sender knows. Sent whole at the beginning, and in part when
+    /// something comes to be shared.
+    Inventory {
+        /// Each subject with its digest, ascending.
+        entries: Vec<(Subject, [u8; 32])>,
+    },
+    /// "Of this subject I have these records; send me the others."
+    Have {
+        /// A roster, document or space.
+        subject: Subject,
+        /// Ids, ascending.
+        ids: Vec<RecordId>,
+    },
+    /// Records of a subject.
+    Records {
+        /// Which.
+        subject: Subject,
+        /// Signed records.
+        records: Vec<Vec<u8>>,
+        /// Vouches by the sending device, which travel with a revocation it signed.
+        vouches: Vec<Vec<u8>>,
+        /// Whether this answers a [`Frame::Have`]; otherwise it tells of something new.
+        answer: bool,
+    },
+    /// "Of this document I have this; send me the rest, now and as it comes."
+    Version {
+        /// Which.
+        document: ResourceId,
+        /// Changes that the sender has.
+        version: VersionVector,
+        /// Vouches that the sender has.
+        vouches: Vec<RecordId>,
+    },
+    /// Changes of a document, and vouches over them.
+    Changes {
+        /// Which.
+        document: ResourceId,
+        /// A pack of changes.
+        pack: Option<Vec<u8>>,
+        /// Signed vouches.
+        vouches: Vec<Vec<u8>>,
+        /// Whether more of the same answer follows.
+        more: bool,
+    },
+    /// "I have made everything under these durable."
+    Receipt {
+        /// Of which document.
+        document: ResourceId,
+        /// Heads of what the sender has stored.
+        heads: Vec<ChangeHash>,
+    },
+}
+
+impl Frame {
+    /// The frame's bytes, without a length before them.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        match self {
+            Self::Inventory { entries } => {
+                writer.byte(1).list(entries, |writer, (subject, digest)| {
+                    subject.encode(writer);
+                    writer.raw(digest);
+                });
+            }
+            Self::Have { subject, ids } => {
+                subject.encode(writer.byte(2));
+                writer.list(ids, |writer, id| id.encode(writer));
+            }
+            Self::Records { subject, records, vouches, answer } => {
+                subject.encode(writer.byte(3));
+                write_blobs(&mut writer, records);
+                write_blobs(&mut writer, vouches);
+                writer.byte(u8::from(*answer));
+            }
+            Self::Version { document, version, vouches } => {
+                document.encode(writer.byte(4));
+                version.encode(&mut writer);
+                writer.list(vouches, |writer, id| id.encode(writer));
+            }
+            Self::Changes { document, pack, vouches, more } => {
+                document.encode(writer.byte(5));
+                writer.option(pack.as_deref(), |writer, pack| {
+                    writer.bytes(pack);
+                });
+                write_blobs(&mut writer, vouches);
+                writer.byte(u8::from(*more));
+            }
+            Self::Receipt { document, heads } => {
+                document.encode(writer.byte(6));
+                writer.list(heads, |writer, head| {
+                    writer.raw(&head.0);
+                });
+            }
+        }
+        writer.finish()
+    }
+
+    /// Reads one frame.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the bytes are no frame of this version, or out of bounds.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.len() > MAX_FRAME_BYTES {
+            let (found, limit) = (bytes.len() as u64, MAX_FRAME_BYTES as u64);
+            return Err(DecodeError::TooLarge { what: "frame", found, limit });
+        }
+        let mut reader = Reader::new(bytes);
+        let frame = match reader.byte()? {
+            1 => Self::Inventory {
+                entries: reader.list("inventory", MAX_ENTRIES, |reader| {
+                    Ok((Subject::decode(reader)?, reader.array()?))
+                })?,
+            },
+            2 => Self::Have {
+                subject: Subject::decode(&mut reader)?,
+                ids: reader.list("records", MAX_RECORDS, RecordId::decode)?,
+            },
+            3 => Self::Records {
+                subject: Subject::decode(&mut reader)?,
+                records: read_blobs(&mut reader, "records", MAX_RECORDS, MAX_RECORD_BYTES)?,
+                vouches: read_blobs(&mut reader, "vouches", MAX_VOUCHES, MAX_VOUCH_BYTES)?,
+                answer: read_flag(&mut reader)?,
+            },
+            4 => Self::Version {
+                document: ResourceId::decode(&mut reader)?,
+                version: VersionVector::decode(&mut reader)?,
+                vouches: reader.list("vouches", MAX_RECORDS, RecordId::decode)?,
+            },
+            5 => Self::Changes {
+                document: ResourceId::decode(&mut reader)?,
+                pack: reader.option(|reader| Ok(reader.bytes("pack", MAX_FRAME_BYTES)?.to_vec()))?,
+                vouches: read_blobs(&mut reader, "vouches", MAX_VOUCHES, MAX_VOUCH_BYTES)?,
+                more: read_flag(&mut reader)?,
+            },
+            6 => Self::Receipt {
+                document: ResourceId::decode(&mut reader)?,
+                heads: reader.list("heads", MAX_HEADS, |reader| reader.array().map(ChangeHash))?,
+            },
+            found => return Err(DecodeError::Unknown { what: "frame", found: found.into() }),
+        };
+        reader.finish()?;
+        Ok(frame)
+    }
+
+    /// A word for traces.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Inventory { .. } => "inventory",
+            Self::Have { .. } => "have",
+            Self::Records { .. } => "records",
+            Self::Version { .. } => "version",
+            Self::Changes { .. } => "changes",
+            Self::Receipt { .. } => "receipt",
+        }
+    }
+}
+
+fn write_blobs(writer: &mut Writer, blobs: &[Vec<u8>]) {
+    writer.list(blobs, |writer, blob| {
+        writer.bytes(blob);
+    });
+}
+
+fn read_blobs(
+    reader: &mut Reader<'_>,
+    what: &'static str,
+    count: usize,
+    size: usize,
+) -> Result<Vec<Vec<u8>>, DecodeError> {
+    reader.list(what, count, |reader| Ok(reader.bytes(what, size)?.to_vec()))
+}
+
+fn read_flag(reader: &mut Reader<'_>) -> Result<bool, DecodeError> {
+    match reader.byte()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        found => Err(DecodeError::Unknown { what: "flag", found: found.into() }),
+    }
+}
