@@ -22,7 +22,7 @@ use crate::ids::{DeviceId, PersonId, RecordId, ResourceId};
 use crate::records::{Capacity, Genesis, Parent, Record, ResourceKind, RosterKind, Subject, VerifiedRecord};
 use crate::role::Role;
 use crate::roster::Roster;
-use resource::require;
+use resource::{named_by, require};
 use waiting::{Awaited, Waiting};
 
 /// What became of a record.
@@ -201,6 +201,11 @@ impl Registry {
     fn store(&mut self, record: VerifiedRecord, dropped: Vec<RecordId>, queue: &mut Vec<VerifiedRecord>) {
         let (id, subject) = (record.id(), record.subject());
         self.subjects.entry(subject).or_default().insert(id);
+        if let Subject::Resource(resource) = subject {
+            for person in named_by(record.record()) {
+                self.naming.entry(person).or_default().insert(resource);
+            }
+        }
         self.records.insert(id, record);
         if !self.changes.dropped.remove(&id) {
             self.changes.stored.insert(id);
@@ -218,7 +223,8 @@ impl Registry {
         }
         match subject {
             Subject::Roster(person) => self.roster_changed(person, evicted, queue),
-            Subject::Resource(resource) => self.index_names(resource, evicted),
+            Subject::Resource(resource) if evicted => self.drop_names(resource),
+            Subject::Resource(_) => {}
         }
     }
 
@@ -256,19 +262,15 @@ impl Registry {
         }
     }
 
-    fn index_names(&mut self, resource: ResourceId, evicted: bool) {
+    /// Drops from the index what a resource no longer names.
+    fn drop_names(&mut self, resource: ResourceId) {
         let Some(set) = self.resources.get(&resource) else { return };
-        for person in set.named() {
-            self.naming.entry(person).or_default().insert(resource);
-        }
-        if evicted {
-            self.naming.retain(|person, resources| {
-                if !set.names(person) {
-                    resources.remove(&resource);
-                }
-                !resources.is_empty()
-            });
-        }
+        self.naming.retain(|person, resources| {
+            if !set.names(person) {
+                resources.remove(&resource);
+            }
+            !resources.is_empty()
+        });
     }
 
     /// What a store has to write and delete since this was last called.

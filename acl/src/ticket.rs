@@ -1,4 +1,7 @@
 //! The ticket that lets somebody in whose key is not yet known: text that fits a message or a QR code.
+//!
+//! `katori1`, then base32 of the length of the content, the content, and a checksum over both, so that a text
+//! that was cut is told from one that was changed.
 
 use std::fmt;
 use std::str::FromStr;
@@ -160,7 +163,9 @@ impl Ticket {
 
 impl fmt::Display for Ticket {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = self.encode();
+        let mut writer = Writer::new();
+        writer.bytes(&self.encode());
+        let mut bytes = writer.finish();
         let checksum = checksum(&bytes);
         bytes.extend_from_slice(&checksum);
         write!(f, "{PREFIX}{VERSION}{}", BASE32_NOPAD.encode(&bytes).to_ascii_lowercase())
@@ -199,26 +204,35 @@ impl FromStr for Ticket {
         if body.bytes().any(|letter| !matches!(letter, b'a'..=b'z' | b'2'..=b'7')) {
             return Err(TicketError::Altered);
         }
-        let Ok(bytes) = BASE32_NOPAD_NOCASE.decode(body.as_bytes()) else {
-            return Err(cut_or_altered(body));
-        };
-        match bytes.split_last_chunk::<CHECKSUM_BYTES>() {
-            Some((content, sum)) if checksum(content) == *sum => Ok(Self::decode(content)?),
-            _ => Err(cut_or_altered(body)),
+        if is_cut_short(body) {
+            return Err(TicketError::CutShort);
         }
+        let bytes = BASE32_NOPAD_NOCASE.decode(body.as_bytes()).map_err(|_| TicketError::Altered)?;
+        let Some((framed, sum)) = bytes.split_last_chunk::<CHECKSUM_BYTES>() else {
+            return Err(TicketError::CutShort);
+        };
+        if checksum(framed) != *sum {
+            return Err(TicketError::Altered);
+        }
+        let mut reader = Reader::new(framed);
+        let content = reader.bytes("ticket", MAX_TICKET_TEXT)?;
+        reader.finish()?;
+        Ok(Self::decode(content)?)
     }
 }
 
-/// Tells a text whose fields end too early from one whose letters are wrong.
-fn cut_or_altered(body: &str) -> TicketError {
-    // Base32 of whole bytes, as many as there are.
-    let whole = body.len() / 8 * 8;
-    let bytes = body.get(..whole).and_then(|body| BASE32_NOPAD_NOCASE.decode(body.as_bytes()).ok());
-    match bytes.map(|bytes| Ticket::decode(&bytes)) {
-        // In the second case it is the checksum, of seven letters at most, that is missing.
-        Some(Err(DecodeError::Truncated { .. }) | Ok(_)) => TicketError::CutShort,
-        _ => TicketError::Altered,
-    }
+/// Whether fewer letters are here than the length at the start says.
+fn is_cut_short(body: &str) -> bool {
+    // Eight letters are five bytes, more than the length takes.
+    let Some(start) = body.get(..8).and_then(|start| BASE32_NOPAD_NOCASE.decode(start.as_bytes()).ok())
+    else {
+        return true;
+    };
+    let mut reader = Reader::new(&start);
+    reader.size("ticket", MAX_TICKET_TEXT).is_ok_and(|content| {
+        let bytes = reader.offset() + content + CHECKSUM_BYTES;
+        body.len() < (bytes * 8).div_ceil(5)
+    })
 }
 
 fn checksum(content: &[u8]) -> [u8; CHECKSUM_BYTES] {

@@ -32,7 +32,7 @@ pub use document::import;
 pub use error::GateError;
 pub use guarded::{Panicked, guarded};
 pub use limits::Limits;
-pub use links::{DEVICE_ACTOR_BYTES, Link, LinkError, check_links};
+pub use links::{Link, LinkError, check_links};
 
 pub(crate) use change::{Sections, seal};
 pub(crate) use columns::COLUMNS;

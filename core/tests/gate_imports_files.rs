@@ -12,7 +12,7 @@ use automerge::transaction::{CommitOptions, Transactable};
 use automerge::{Automerge, ROOT};
 use chunks::{Draft, chunk};
 use documents::{Random, inspected, new_document, random_document, typing};
-use katori_core::gate::{GateError, Limits, import};
+use katori_core::gate::{GateError, Limits, RawChange, import};
 
 #[test]
 fn saved_documents_come_in_complete() {
@@ -23,8 +23,8 @@ fn saved_documents_come_in_complete() {
         for file in [document.save(), document.save_with_options(plain), document.save_after(&[])] {
             let mut found = import(&file, &Limits::default()).unwrap();
             let mut sorted = expected.clone();
-            found.sort_by_key(|change| change.hash());
-            sorted.sort_by_key(|change| change.hash());
+            found.sort_by_key(RawChange::hash);
+            sorted.sort_by_key(RawChange::hash);
             assert_eq!(found, sorted, "seed {seed}");
         }
     }

@@ -101,7 +101,7 @@ fn columns_longer_than_the_operations() {
 #[test]
 fn a_long_key_repeated_half_a_million_times() {
     let mut key = Vec::new();
-    bytes(&mut key, &[b'k'; 100_000]);
+    bytes(&mut key, &"k".repeat(100_000).into_bytes());
     let mut bomb = nulls(400_000, [0; 32], &[1; 48]);
     bomb.set(0x11, Vec::new());
     bomb.set(0x13, Vec::new());

@@ -10,7 +10,7 @@ use super::{Refusal, Verdict};
 use crate::access::Access;
 use crate::bounds::{MAX_DEPTH, MAX_GRANTS_PER_ISSUER};
 use crate::ids::{DeviceId, PersonId, RecordId, ResourceId};
-use crate::records::{Audience, Capacity, Genesis, Grant, Issuer, Parent, Revoke, Signer, Tombstone};
+use crate::records::{Audience, Capacity, Genesis, Grant, Issuer, Parent, Record, Revoke, Signer, Tombstone};
 use crate::role::Role;
 
 /// Rosters by person, as far as they are known.
@@ -114,7 +114,7 @@ impl ResourceSet {
         if let Parent::Grant(parent) = grant.parent {
             self.slots.add_child(parent);
         }
-        for person in named_by(grant) {
+        for person in issuing_person(grant.issuer).into_iter().chain(audience_person(grant.to)) {
             *self.named.entry(person).or_default() += 1;
         }
         self.grants.insert(id, StoredGrant { grant: grant.clone(), depth });
@@ -202,7 +202,10 @@ impl ResourceSet {
         while let Some(id) = queue.pop() {
             let Some(stored) = self.grants.remove(&id) else { continue };
             let revocations = self.revocations.remove(&id).unwrap_or_default();
-            for person in named_by(&stored.grant).chain(revocations.values().filter_map(issuing_person)) {
+            let Grant { issuer, to, .. } = stored.grant;
+            let revokers = revocations.values().map(|revoke| revoke.issuer);
+            let issuers = std::iter::once(issuer).chain(revokers).filter_map(issuing_person);
+            for person in issuers.chain(audience_person(to)) {
                 self.unname(person);
             }
             let parent = match stored.grant.parent {
@@ -255,21 +258,30 @@ fn issuer_is(to: Audience, issuer: Issuer) -> bool {
     }
 }
 
-/// The rosters that a grant names.
-fn named_by(grant: &Grant) -> impl Iterator<Item = PersonId> + use<> {
-    let issuer = match grant.issuer {
-        Issuer::Person(person) | Issuer::Group(person) => Some(person),
-        Issuer::Invite(_) => None,
+/// The rosters that a record of a resource names.
+pub(super) fn named_by(record: &Record) -> impl Iterator<Item = PersonId> + use<> {
+    let (issuer, other) = match record {
+        Record::Genesis(genesis) => (None, Some(genesis.owner)),
+        Record::Grant(grant) => (Some(grant.issuer), audience_person(grant.to)),
+        Record::Revoke(revoke) => (Some(revoke.issuer), None),
+        Record::RosterGenesis(_)
+        | Record::RosterOperation(_)
+        | Record::Exclude(_)
+        | Record::Tombstone(_)
+        | Record::Keys(_) => (None, None),
     };
-    let to = match grant.to {
-        Audience::Person(person) | Audience::Group(person) => Some(person),
-        Audience::Device(_) | Audience::Invite(_) => None,
-    };
-    issuer.into_iter().chain(to)
+    issuer.and_then(issuing_person).into_iter().chain(other)
 }
 
-fn issuing_person(revoke: &Revoke) -> Option<PersonId> {
-    match revoke.issuer {
+fn audience_person(to: Audience) -> Option<PersonId> {
+    match to {
+        Audience::Person(person) | Audience::Group(person) => Some(person),
+        Audience::Device(_) | Audience::Invite(_) => None,
+    }
+}
+
+fn issuing_person(issuer: Issuer) -> Option<PersonId> {
+    match issuer {
         Issuer::Person(person) | Issuer::Group(person) => Some(person),
         Issuer::Invite(_) => None,
     }

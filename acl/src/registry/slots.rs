@@ -35,6 +35,9 @@ impl<K: Ord + Copy> Slots<K> {
     pub(super) fn admit(&mut self, slot: K, id: RecordId, wanted: bool) -> Admission {
         let held = self.held.entry(slot).or_default();
         held.insert(id);
+        if held.len() <= self.limit {
+            return Admission::Kept;
+        }
         // Before this record, whatever lay beyond the limit had children; it can have pushed one more there.
         match held.iter().nth(self.limit).copied() {
             Some(beyond) if beyond == id && wanted => Admission::Kept,

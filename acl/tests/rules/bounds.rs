@@ -4,7 +4,7 @@
 use katori_acl::bounds::{MAX_GRANTS_PER_ISSUER, MAX_ROSTER_FORKS, MAX_WAITING_PER_SUBJECT};
 use katori_acl::{Audience, Capacity, Inserted, Record, Registry, Role, Subject, VerifiedRecord};
 
-use crate::world::{ADMIN, WRITE, World, add, device, everything};
+use crate::world::{ADMIN, WRITE, World, add, device, everything, operation};
 
 fn registry(records: impl IntoIterator<Item = VerifiedRecord>) -> Registry {
     let mut registry = Registry::new();
@@ -52,7 +52,7 @@ fn a_device_that_forks_its_roster_keeps_the_lowest_ids() {
     let heads = world.heads(ben);
     for number in 0..20 {
         let action = add(&device(100 + number), Capacity::Full);
-        let record = world.operation(ben, &rogue, &heads, action);
+        let record = operation(ben, &rogue, &heads, action);
         world.insert(record);
     }
     let subject = Subject::Roster(ben);
@@ -63,7 +63,7 @@ fn a_device_that_forks_its_roster_keeps_the_lowest_ids() {
     world.remove(ben, &laptop, &rogue, &[]);
     for number in 20..60 {
         let action = add(&device(100 + number), Capacity::Full);
-        let record = world.operation(ben, &rogue, &heads, action);
+        let record = operation(ben, &rogue, &heads, action);
         world.insert(record);
     }
     assert!(!world.contains(ben, &rogue));
@@ -80,7 +80,7 @@ fn what_an_evicted_operation_entitled_goes_with_it() {
     world.add(ben, &laptop, &rogue);
     let heads = world.heads(ben);
     let mut forks: Vec<VerifiedRecord> = (0..8)
-        .map(|number| world.operation(ben, &rogue, &heads, add(&device(100 + number), Capacity::Full)))
+        .map(|number| operation(ben, &rogue, &heads, add(&device(100 + number), Capacity::Full)))
         .collect();
     forks.sort_by_key(VerifiedRecord::id);
     let highest = forks.pop().unwrap();

@@ -6,7 +6,7 @@ use katori_acl::{
     ResourceId, Revoke, Role, Signer,
 };
 
-use crate::world::{ADMIN, Terms, WRITE, World, add, device, invitation};
+use crate::world::{ADMIN, Terms, WRITE, World, add, device, invitation, operation, revocation};
 
 /// Olga owns a document; Ada and Ben are two admins beside each other, and Cy is Ada's guest.
 struct Story {
@@ -103,7 +103,7 @@ fn sideways_downward_and_strangers_revocations_are_inert() {
     let attempts =
         [(&ada, to_ben), (&ben, to_ada), (&ben, to_cy), (&cy, to_ada), (&cy, to_ben), (&stranger, to_cy)];
     for ((person, key), target) in attempts {
-        let revocation = world.revocation(document, *person, key, target);
+        let revocation = revocation(document, *person, key, target);
         assert_eq!(world.insert(revocation).1, Inserted::Refused(Refusal::NotUpstream));
     }
     // Nor in the name of somebody who could, signed by a device that is not theirs.
@@ -222,7 +222,7 @@ fn the_genesis_stands_when_its_signer_is_removed() {
 fn a_limited_device_writes_and_signs_no_grant() {
     let Story { mut world, document, ada, cy, to_ada, .. } = story();
     let tv = device(20);
-    let record = world.operation(ada.0, &ada.1, &world.heads(ada.0), add(&tv, Capacity::Limited));
+    let record = operation(ada.0, &ada.1, &world.heads(ada.0), add(&tv, Capacity::Limited));
     world.insert(record);
     let access = world.registry.access(document).unwrap();
     assert_eq!(access.role_of_device(&tv.public()), Some(Role::Admin));
@@ -323,4 +323,20 @@ fn a_stolen_phone_deletes_nothing_after_its_removal() {
     world.delete(document, &phone);
     assert!(!world.registry.access(document).unwrap().deleted);
     assert_eq!(world.role(document, ada.0), Some(Role::Admin));
+}
+
+#[test]
+fn a_device_that_is_full_by_a_void_word_alone_signs_no_grant() {
+    let Story { mut world, document, olga, .. } = story();
+    let (thief, tv) = (device(20), device(21));
+    let thief_added = world.add(olga.0, &olga.1, &thief);
+    let heads = world.heads(olga.0);
+    world.insert(operation(olga.0, &olga.1, &heads, add(&tv, Capacity::Limited)));
+    world.remove(olga.0, &olga.1, &thief, &[]);
+    world.add_seeing(olga.0, &thief, &tv, &[thief_added]);
+    let dee = world.person(&device(5));
+    world.grant(document, olga.0, &tv, dee, WRITE);
+    assert_eq!(world.role(document, dee), None);
+    assert_eq!(world.ever(document, dee), Some(Role::Write));
+    assert!(world.contains(olga.0, &tv));
 }

@@ -83,19 +83,6 @@ impl World {
         self.registry.roster(person).unwrap().heads()
     }
 
-    pub(crate) fn operation(
-        &self,
-        roster: PersonId,
-        by: &DeviceKey,
-        previous: &[RecordId],
-        action: RosterAction,
-    ) -> VerifiedRecord {
-        let previous = previous.to_vec();
-        Record::RosterOperation(RosterOperation { roster, by: by.public(), previous, action })
-            .sign(by)
-            .unwrap()
-    }
-
     /// Adds a device, seeing everything.
     pub(crate) fn add(&mut self, person: PersonId, by: &DeviceKey, new: &DeviceKey) -> RecordId {
         let heads = self.heads(person);
@@ -110,7 +97,7 @@ impl World {
         new: &DeviceKey,
         previous: &[RecordId],
     ) -> RecordId {
-        let record = self.operation(person, by, previous, add(new, Capacity::Full));
+        let record = operation(person, by, previous, add(new, Capacity::Full));
         self.stored(record)
     }
 
@@ -136,7 +123,7 @@ impl World {
         previous: &[RecordId],
     ) -> RecordId {
         let action = RosterAction::Remove { member: Member::Device(device.public()), keep: keep.to_vec() };
-        let record = self.operation(person, by, previous, action);
+        let record = operation(person, by, previous, action);
         self.stored(record)
     }
 
@@ -184,17 +171,6 @@ impl World {
         self.stored(Record::Grant(grant).sign(by).unwrap())
     }
 
-    pub(crate) fn revocation(
-        &self,
-        resource: ResourceId,
-        issuer: PersonId,
-        by: &DeviceKey,
-        target: RecordId,
-    ) -> VerifiedRecord {
-        let issuer = Issuer::Person(issuer);
-        Record::Revoke(Revoke { resource, target, issuer, by: by.public() }).sign(by).unwrap()
-    }
-
     pub(crate) fn revoke(
         &mut self,
         resource: ResourceId,
@@ -202,7 +178,7 @@ impl World {
         by: &DeviceKey,
         target: RecordId,
     ) -> RecordId {
-        let record = self.revocation(resource, issuer, by, target);
+        let record = revocation(resource, issuer, by, target);
         self.stored(record)
     }
 
@@ -222,6 +198,28 @@ impl World {
     pub(crate) fn contains(&self, person: PersonId, device: &DeviceKey) -> bool {
         self.registry.roster(person).unwrap().contains(&device.public())
     }
+}
+
+/// A signed roster operation that has seen only these.
+pub(crate) fn operation(
+    roster: PersonId,
+    by: &DeviceKey,
+    previous: &[RecordId],
+    action: RosterAction,
+) -> VerifiedRecord {
+    let previous = previous.to_vec();
+    Record::RosterOperation(RosterOperation { roster, by: by.public(), previous, action }).sign(by).unwrap()
+}
+
+/// A signed revocation.
+pub(crate) fn revocation(
+    resource: ResourceId,
+    issuer: PersonId,
+    by: &DeviceKey,
+    target: RecordId,
+) -> VerifiedRecord {
+    let issuer = Issuer::Person(issuer);
+    Record::Revoke(Revoke { resource, target, issuer, by: by.public() }).sign(by).unwrap()
 }
 
 pub(crate) fn add(new: &DeviceKey, capacity: Capacity) -> RosterAction {

@@ -167,6 +167,10 @@ impl Graph {
             max_op: node.max_op,
         });
         let under = dependencies.iter().filter_map(|index| self.node(*index)).map(|node| node.max_op);
+        // Automerge looks these up without asking whether they are there.
+        if !header.other_actors.iter().all(|actor| self.by_actor.contains_key(actor.as_slice())) {
+            return Err(LinkError::UnknownActor);
+        }
         // `previous` has looked for itself whether it lies below.
         check_links(header, link, under, || previous.is_some())?;
         let claim = claim(&header.actor, &self.document);

@@ -8,7 +8,7 @@ use automerge::{Automerge, Change, PatchLog, ReadDoc, TextEncoding};
 
 use super::bits::Bits;
 use super::{Document, Shown};
-use crate::gate::{RawChange, decode, guarded, inspect};
+use crate::gate::{RawChange, confirm, decode, guarded, inspect};
 
 /// A document that counts text in Unicode code points, on every platform.
 pub(super) fn empty() -> Automerge {
@@ -119,10 +119,13 @@ impl Document {
     fn apply(&mut self, indices: &[u32]) -> Option<Vec<automerge::Patch>> {
         let changes: Option<Vec<Change>> = indices.iter().map(|index| self.decoded(*index)).collect();
         let mut log = if self.watched { PatchLog::active() } else { PatchLog::inactive() };
+        let hashes = self.graph.hashes(indices.iter().copied());
         let automerge = &mut self.automerge;
         let outcome = guarded("applying changes", || {
             let changes = changes?;
+            let before = automerge.get_heads();
             automerge.apply_changes_log_patches(changes, &mut log).ok()?;
+            confirm(automerge, &before, &hashes).ok()?;
             // Automerge keeps changes whose dependencies it lacks in a queue of its own; here that is a defect.
             automerge.get_missing_deps(&[]).is_empty().then(|| automerge.make_patches(&mut log))
         });

@@ -31,8 +31,6 @@ pub(super) struct AccessChange {
     replies: Vec<(CommandId, Answer)>,
     /// It is on its way to the disk.
     finishing: bool,
-    /// Who told of a document's change.
-    sources: BTreeMap<ResourceId, BTreeSet<DeviceId>>,
 }
 
 impl Engine {
@@ -84,9 +82,6 @@ impl Engine {
             if !vouches.is_empty() {
                 self.access_next.vouches.entry(document).or_default().extend(vouches);
                 self.access_next.documents.insert(document);
-            }
-            if let Some(peer) = from {
-                self.access_next.sources.entry(document).or_default().insert(peer);
             }
         }
         self.gather_changes(now, from);
@@ -151,6 +146,8 @@ impl Engine {
             Standing::Unknown if readable && ours => Standing::Accepted,
             Standing::Unknown if readable && offers < MAX_OFFERS => Standing::Offered,
             Standing::Offered if readable && ours => Standing::Accepted,
+            Standing::Left if access.deleted => Standing::Deleted,
+            Standing::Left if readable => Standing::Accepted,
             _ => before,
         };
         if after != before {
@@ -274,7 +271,6 @@ impl Engine {
             self.tell_records(now, peer, &change);
         }
         for document in &change.documents {
-            self.note_own_loss(now, *document, &change);
             self.act(Action::Notify(Event::Access { document: *document }));
         }
         for subject in change.new.keys() {
@@ -329,29 +325,8 @@ impl Engine {
             new.iter().copied().filter(|subject| session.named.contains(subject)).collect();
         self.announce(peer, new, false);
         for subject in named {
-            self.ask(peer, subject);
+            self.ask(now, peer, subject);
         }
-    }
-
-    /// If this device lost its role in a document, those who said so are handed what they have not got of ours.
-    fn note_own_loss(&mut self, now: Timestamp, document: ResourceId, change: &AccessChange) {
-        if self.standing(document) != Standing::Accepted || self.may_read(now, document, &self.me.device()) {
-            return;
-        }
-        let Some(sources) = change.sources.get(&document) else { return };
-        let new = change.new.get(&Subject::Resource(document));
-        let ended = new
-            .into_iter()
-            .flatten()
-            .filter_map(|id| self.registry.record(id))
-            .any(|record| matches!(record.record(), Record::Revoke(_) | Record::Tombstone(_)));
-        if !ended {
-            return;
-        }
-        if let Some(state) = self.documents.get_mut(&document) {
-            state.work.hand_over.extend(sources);
-        }
-        self.advance(now, document);
     }
 
     /// Tells the driver which devices may connect and which are worth dialling, if that has changed.

@@ -495,11 +495,10 @@ impl Engine {
     }
 
     /// Goes on with a revocation whose vouch is signed; says whether it was one.
-    pub(super) fn revoke_vouched(&mut self, now: Timestamp, document: ResourceId, id: CommandId) -> bool {
-        let Some((of, targets)) = self.pending_revokes.remove(&id) else { return false };
-        let revokes = targets.into_iter().filter_map(|target| self.sign_revoke(of, target)).collect();
+    pub(super) fn revoke_vouched(&mut self, now: Timestamp, id: CommandId) -> bool {
+        let Some((document, targets)) = self.pending_revokes.remove(&id) else { return false };
+        let revokes = targets.into_iter().filter_map(|target| self.sign_revoke(document, target)).collect();
         self.admit_own(now, revokes, Some((id, Answer::Done)));
-        self.after(super::commit::After::Document(document));
         true
     }
 
@@ -524,7 +523,7 @@ impl Engine {
                 Ok(Next::Records(Vec::new(), Answer::Done))
             }
             Standing::Accepted => Ok(Next::Records(Vec::new(), Answer::Done)),
-            Standing::Unknown | Standing::Deleted => Err(CommandError::NotOffered(document)),
+            Standing::Unknown | Standing::Deleted | Standing::Left => Err(CommandError::NotOffered(document)),
         }
     }
 }

@@ -186,14 +186,14 @@ impl Engine {
                 self.ingested(document, report);
             }
             if forked {
-                self.ask_versions_again(document);
+                self.ask_versions_again(now, document);
             }
         }
         if let Some(number) = done.flushed {
             self.after(After::Durable(document, number));
         }
         if let Kind::Command(id) = kind {
-            self.vouched(now, document, id);
+            self.vouched(now, id);
         }
         self.after(After::Document(document));
     }
@@ -243,10 +243,15 @@ impl Engine {
         }
         if let Some(session) = self.sessions.get_mut(&peer) {
             if let Some(known) = session.live.get_mut(&document) {
-                *known = served.then;
+                // The peer may have sent something since this was made ready.
+                known.version.merge(&served.then.version);
+                known.vouches.extend(served.then.vouches);
             } else if served.more {
                 session.live.insert(document, served.then);
             }
+        }
+        if served.own_only && !served.more {
+            self.departed(document);
         }
         if served.more
             && let Some(state) = self.documents.get_mut(&document)
@@ -256,6 +261,17 @@ impl Engine {
             } else {
                 state.work.serve.insert(peer);
             }
+        }
+    }
+
+    /// What a lost role left unsent has been handed over: the document is kept, and synced no more.
+    fn departed(&mut self, document: ResourceId) {
+        if let Some(state) = self.documents.get_mut(&document)
+            && state.standing == Standing::Accepted
+        {
+            state.standing = Standing::Left;
+            let row = state.row(document);
+            self.write([row]);
         }
     }
 
@@ -315,8 +331,8 @@ impl Engine {
     }
 
     /// A command's task is done: a revocation that waited for its vouch goes on, others are answered.
-    fn vouched(&mut self, now: Timestamp, document: ResourceId, id: CommandId) {
-        if !self.revoke_vouched(now, document, id) {
+    fn vouched(&mut self, now: Timestamp, id: CommandId) {
+        if !self.revoke_vouched(now, id) {
             self.after(After::Reply(id, Box::new(Answer::Done)));
         }
     }

@@ -29,6 +29,8 @@ pub enum Standing {
     Accepted,
     /// It was put away here, and is not offered again.
     Forgotten,
+    /// This person lost its role in it, and has handed over what it had not sent. What is here stays readable.
+    Left,
     /// Its owner deleted it, everywhere. Its genesis and tombstone are kept for ever.
     Deleted,
 }
@@ -36,7 +38,7 @@ pub enum Standing {
 impl Standing {
     /// Whether content is held.
     pub(super) fn has_content(self) -> bool {
-        self == Self::Accepted
+        matches!(self, Self::Accepted | Self::Left)
     }
 
     /// Whether its grants are answered for.
@@ -94,6 +96,7 @@ impl DocumentState {
             Standing::Accepted => 2,
             Standing::Forgotten => 3,
             Standing::Deleted => 4,
+            Standing::Left => 5,
         };
         writer.byte(ROW_VERSION).byte(standing).list(&self.farewells, |writer, device| device.encode(writer));
         Write::Put { table: Table::Documents, key: standing_key(document), value: writer.finish() }
@@ -109,6 +112,7 @@ fn read_row(bytes: &[u8]) -> Result<(Standing, BTreeSet<DeviceId>), DecodeError>
         2 => Standing::Accepted,
         3 => Standing::Forgotten,
         4 => Standing::Deleted,
+        5 => Standing::Left,
         found => return Err(DecodeError::Unknown { what: "standing", found: found.into() }),
     };
     let farewells = reader.list("devices", MAX_LISTED, DeviceId::decode)?;

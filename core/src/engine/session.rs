@@ -78,6 +78,14 @@ impl Engine {
             && self.may_read(now, document, peer)
     }
 
+    /// Whether this device lost its role in a document and still has to say so, or to hand over, to a peer that
+    /// may read it.
+    fn is_departing(&self, now: Timestamp, document: ResourceId, peer: &DeviceId) -> bool {
+        self.standing(document) == Standing::Accepted
+            && !self.may_read(now, document, &self.me.device())
+            && self.may_read(now, document, peer)
+    }
+
     fn same_person(&self, peer: &DeviceId) -> bool {
         self.registry.roster(self.me.person).is_some_and(|roster| roster.contains(peer))
     }
@@ -86,7 +94,7 @@ impl Engine {
     pub(super) fn audience(&self, now: Timestamp, peer: &DeviceId) -> BTreeSet<Subject> {
         let mut audience = BTreeSet::new();
         for document in self.documents.keys() {
-            if self.is_shared(now, *document, peer) {
+            if self.is_shared(now, *document, peer) || self.is_departing(now, *document, peer) {
                 audience.insert(Subject::Resource(*document));
                 audience.extend(self.registry.rosters_named_by(*document).into_iter().map(Subject::Roster));
             }
@@ -184,50 +192,44 @@ impl Engine {
     }
 
     fn inventory(&mut self, now: Timestamp, peer: DeviceId, entries: Vec<(Subject, [u8; 32])>) {
+        let audience = self.audience(now, &peer);
         for (subject, digest) in entries {
-            let audience = match subject {
-                Subject::Roster(_) => true,
-                Subject::Resource(document) => self.is_shared(now, document, &peer),
-            };
-            let known = !self.registry.record_ids(&subject).is_empty();
             let Some(session) = self.sessions.get_mut(&peer) else { return };
-            session.greeted = true;
             session.named.insert(subject);
-            if !known {
-                session.unknown += 1;
-                if session.unknown > MAX_UNKNOWN_SUBJECTS {
-                    self.suspicious(peer, "more subjects than one session may name");
-                    return;
-                }
-                if !self.is_forgotten(&subject) {
-                    self.ask(peer, subject);
-                }
-            } else if audience {
+            if audience.contains(&subject) {
                 if self.digest(&subject) == digest {
                     self.in_step(now, peer, subject);
                 } else {
-                    self.ask(peer, subject);
+                    self.ask(now, peer, subject);
                 }
-            } else if let Subject::Resource(document) = subject {
-                if self.standing(document) == Standing::Offered {
-                    self.ask(peer, subject);
-                } else {
-                    self.farewell(now, peer, document);
-                }
+                continue;
             }
+            if let Subject::Resource(document) = subject
+                && self.farewell(now, peer, document)
+            {
+                continue;
+            }
+            // Not known here, or not known to be shared: the peer is asked for what it has either way, so that it
+            // cannot tell one from the other.
+            let Some(session) = self.sessions.get_mut(&peer) else { return };
+            session.unknown += 1;
+            if session.unknown > MAX_UNKNOWN_SUBJECTS {
+                self.suspicious(peer, "more subjects than one session may name");
+                return;
+            }
+            self.ask(now, peer, subject);
         }
         if let Some(session) = self.sessions.get_mut(&peer) {
             session.greeted = true;
         }
     }
 
-    fn is_forgotten(&self, subject: &Subject) -> bool {
-        matches!(subject, Subject::Resource(document) if self.standing(*document) == Standing::Forgotten)
-    }
-
     /// Asks a peer for what it has of a subject and we lack.
-    pub(super) fn ask(&mut self, peer: DeviceId, subject: Subject) {
-        let ids = self.registry.record_ids(&subject);
+    ///
+    /// It is told what is here only of what it may sync.
+    pub(super) fn ask(&mut self, now: Timestamp, peer: DeviceId, subject: Subject) {
+        let shared = self.audience(now, &peer).contains(&subject);
+        let ids = if shared { self.registry.record_ids(&subject) } else { Vec::new() };
         if let Some(session) = self.sessions.get_mut(&peer)
             && session.asked.insert(subject)
         {
@@ -251,17 +253,17 @@ impl Engine {
 
     /// A peer that lost its role names a document: it is served the revocation that says so and no more, and may
     /// hand over, once, what it had not sent.
-    pub(super) fn farewell(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId) {
+    pub(super) fn farewell(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId) -> bool {
         if !self.ever_read(document, &peer)
             || self.may_read(now, document, &peer)
             || !self.standing(document).has_records()
         {
-            return;
+            return false;
         }
-        let Some(person) = self.registry.person_ever_of(peer) else { return };
+        let Some(person) = self.registry.person_ever_of(peer) else { return false };
         let records = self.registry.limited_records_for(document, person);
         let spent = self.documents.get(&document).is_some_and(|state| state.farewells.contains(&peer));
-        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let Some(session) = self.sessions.get_mut(&peer) else { return false };
         session.told.remove(&Subject::Resource(document));
         session.live.remove(&document);
         session.version_sent.remove(&document);
@@ -279,13 +281,16 @@ impl Engine {
         }
         let subject = Subject::Resource(document);
         self.send(peer, &Frame::Records { subject, records, vouches: Vec::new(), answer: false });
+        true
     }
 
     /// A peer wants the records of a subject that it lacks. "Not allowed" and "not there" answer alike.
     fn have(&mut self, now: Timestamp, peer: DeviceId, subject: Subject, ids: &[RecordId]) {
         let allowed = match subject {
             Subject::Roster(_) => self.audience(now, &peer).contains(&subject),
-            Subject::Resource(document) => self.is_shared(now, document, &peer),
+            Subject::Resource(document) => {
+                self.is_shared(now, document, &peer) || self.is_departing(now, document, &peer)
+            }
         };
         let has: BTreeSet<&RecordId> = ids.iter().collect();
         let mut missing = Vec::new();
@@ -333,10 +338,15 @@ impl Engine {
             return;
         }
         self.admit(now, Some(peer), subject, records, vouches);
-        if let Subject::Resource(document) = subject
-            && asked
-        {
+        let Subject::Resource(document) = subject else { return };
+        if asked {
             self.send_version(now, peer, document);
+        } else if self.is_departing(now, document, &peer) {
+            // The peer says that the role is lost: it is handed, this once, what it has not got of ours.
+            if let Some(state) = self.documents.get_mut(&document) {
+                state.work.hand_over.insert(peer);
+            }
+            self.advance(now, document);
         }
     }
 
@@ -359,7 +369,7 @@ impl Engine {
 
     /// A fork has come to light: what a version said may not have been what was meant, so versions are
     /// exchanged again with everybody who follows the document.
-    pub(super) fn ask_versions_again(&mut self, document: ResourceId) {
+    pub(super) fn ask_versions_again(&mut self, now: Timestamp, document: ResourceId) {
         let peers: Vec<DeviceId> = self
             .sessions
             .iter_mut()
@@ -369,7 +379,7 @@ impl Engine {
             if let Some(session) = self.sessions.get_mut(&peer) {
                 session.version_sent.remove(&document);
             }
-            self.ask(peer, Subject::Resource(document));
+            self.ask(now, peer, Subject::Resource(document));
         }
     }
 
@@ -385,7 +395,10 @@ impl Engine {
             return;
         }
         let Some(session) = self.sessions.get_mut(&peer) else { return };
-        session.live.insert(document, Peer { version, vouches: vouches.into_iter().collect() });
+        // What is on its way to the peer counts as known to it, though it had not when it said this.
+        let known = session.live.entry(document).or_default();
+        known.version.merge(&version);
+        known.vouches.extend(vouches);
         let answered =
             session.version_sent.contains(&document) || session.asked.contains(&Subject::Resource(document));
         if !answered {

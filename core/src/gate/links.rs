@@ -4,9 +4,7 @@ use automerge::ChangeHash;
 use thiserror::Error;
 
 use super::Header;
-
-/// The length of an actor id that names a device: its key, the document's tag, the incarnation.
-pub const DEVICE_ACTOR_BYTES: usize = 48;
+use crate::actor::ACTOR_BYTES;
 
 /// What has to be known of a change that another one builds on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +38,9 @@ pub enum LinkError {
     /// The change does not build on its own actor's previous change.
     #[error("the change does not build on its own actor's previous change")]
     PreviousNotBelow,
+    /// It refers to operations of an actor that has written nothing.
+    #[error("the change refers to operations of an actor that has written nothing")]
+    UnknownActor,
     /// Its operations do not begin where its dependencies' end.
     #[error("the change's operations begin at {found}, where {expected} was expected")]
     StartOp {
@@ -69,7 +70,7 @@ pub fn check_links(
     if previous_seq.checked_add(1) != Some(header.seq) {
         return Err(LinkError::Sequence { seq: header.seq, previous: previous_seq });
     }
-    let device_form = header.actor.len() == DEVICE_ACTOR_BYTES;
+    let device_form = header.actor.len() == ACTOR_BYTES;
     if let Some(link) = previous {
         let direct = header.deps.contains(&link.hash);
         if !direct && (device_form || !below()) {

@@ -1,0 +1,130 @@
+//! One device: its key, its disk, and, while it runs, its engine and its open documents.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use automerge::transaction::Transactable;
+use automerge::{ChangeHash, ROOT, ReadDoc};
+use katori_acl::{DeviceId, PersonId, ResourceId};
+use katori_core::document::{Document, DocumentLimits, Held, Stored};
+use katori_core::engine::{Answer, CommandError, CommandId, Engine, Event, Outcome, StoredEngine, Work};
+use katori_core::identity::Identity;
+use katori_core::store::{MemoryStore, Write};
+use katori_core::time::Timestamp;
+
+/// One device.
+#[derive(Debug)]
+pub struct Device {
+    /// Who it is.
+    pub identity: Arc<Identity>,
+    /// Its disk.
+    pub store: MemoryStore,
+    /// Its engine, unless it is down.
+    pub engine: Option<Engine>,
+    /// What its listeners were told.
+    pub events: Vec<Event>,
+    pub(crate) documents: BTreeMap<ResourceId, Document>,
+    pub(crate) replies: BTreeMap<CommandId, Result<Answer, CommandError>>,
+    /// Which life it is in: what was under way in an earlier one is lost.
+    pub(crate) life: u64,
+    pub(crate) limits: DocumentLimits,
+    pub(crate) commits: BTreeMap<u64, Vec<Write>>,
+    pub(crate) commits_made: usize,
+}
+
+impl Device {
+    pub(crate) fn new(identity: Identity) -> Self {
+        Self {
+            identity: Arc::new(identity),
+            store: MemoryStore::new(),
+            engine: None,
+            events: Vec::new(),
+            documents: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            life: 0,
+            limits: DocumentLimits::default(),
+            commits: BTreeMap::new(),
+            commits_made: 0,
+        }
+    }
+
+    /// The device's id.
+    #[must_use]
+    pub fn id(&self) -> DeviceId {
+        self.identity.device()
+    }
+
+    /// The person it belongs to.
+    #[must_use]
+    pub fn person(&self) -> PersonId {
+        self.identity.person
+    }
+
+    pub(crate) fn start(&mut self, seed: [u8; 32]) {
+        let stored = StoredEngine::read(&self.store).expect("the store reads");
+        self.engine = Some(Engine::new(Arc::clone(&self.identity), stored, seed));
+    }
+
+    fn seed(&self, document: &ResourceId) -> [u8; 32] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(self.id().as_bytes()).update(document.as_bytes()).update(&self.life.to_le_bytes());
+        *hasher.finalize().as_bytes()
+    }
+
+    pub(crate) fn load(&mut self, id: ResourceId) -> &mut Document {
+        if !self.documents.contains_key(&id) {
+            let access = self.engine.as_ref().and_then(|engine| engine.access(id)).expect("a known document");
+            let stored = Stored::read(&self.store, &id).expect("the store reads");
+            let (me, limits) = (Arc::clone(&self.identity), self.limits.clone());
+            let document = Document::load(id, me, access, limits, self.seed(&id), &stored);
+            self.documents.insert(id, document.expect("the document loads"));
+        }
+        self.documents.get_mut(&id).expect("just loaded")
+    }
+
+    pub(crate) fn work(&mut self, document: ResourceId, work: Work) -> Outcome {
+        if matches!(work.task, katori_core::engine::Task::Drop) {
+            self.documents.remove(&document);
+            return Outcome::Done(Box::default());
+        }
+        work.task.run(self.load(document), work.access)
+    }
+
+    /// Puts a value at a key of the document's root.
+    pub(crate) fn edit(&mut self, now: Timestamp, document: ResourceId, key: &str, value: &str) -> bool {
+        self.load(document).edit(now, |edit| edit.put(ROOT, key, value)).is_ok()
+    }
+
+    /// The keys and values a document shows.
+    #[must_use]
+    pub fn shows(&mut self, document: ResourceId) -> BTreeMap<String, BTreeSet<String>> {
+        let document = self.load(document).automerge();
+        let keys: Vec<String> = document.keys(ROOT).collect();
+        keys.into_iter()
+            .map(|key| {
+                let values = document.get_all(ROOT, key.as_str()).unwrap_or_default();
+                let values = values.into_iter().filter_map(|(value, _)| value.as_str().map(str::to_owned));
+                let values = values.collect();
+                (key, values)
+            })
+            .collect()
+    }
+
+    /// Heads of what a document shows.
+    #[must_use]
+    pub fn heads(&mut self, document: ResourceId) -> Vec<ChangeHash> {
+        self.load(document).heads()
+    }
+
+    /// What a document holds back.
+    #[must_use]
+    pub fn held(&mut self, document: ResourceId) -> Vec<Held> {
+        self.load(document).held()
+    }
+
+    /// The document itself.
+    #[must_use]
+    pub fn document(&mut self, document: ResourceId) -> &Document {
+        self.load(document)
+    }
+}

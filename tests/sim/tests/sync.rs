@@ -1,0 +1,277 @@
+//! What sync costs and promises, counted on the in-memory driver.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use automerge::ChangeHash;
+use katori_acl::{ResourceId, Role, Subject};
+use katori_core::engine::{Command, Event, Offer};
+use katori_core::gate::Limits;
+use katori_core::pack::unpack;
+use katori_core::wire::Frame;
+use katori_sim::{DeviceIndex, World};
+
+fn shared(seed: u64) -> (World, DeviceIndex, DeviceIndex, ResourceId) {
+    let mut world = World::new(seed);
+    let olga = world.person("olga", 1)[0];
+    let ben = world.person("ben", 1)[0];
+    let document = world.create(olga, "shared");
+    world.share(olga, document, ben, Role::Write);
+    (world, olga, ben, document)
+}
+
+/// The hashes of all changes that crossed in one direction, in order.
+fn changes_crossed(world: &World, from: DeviceIndex, to: DeviceIndex) -> Vec<ChangeHash> {
+    let mut hashes = Vec::new();
+    for frame in world.traffic(from, to).frames {
+        if let Frame::Changes { pack: Some(pack), .. } = frame {
+            let changes = unpack(&pack, &Limits::default()).expect("an honest pack");
+            hashes.extend(changes.iter().map(katori_core::gate::RawChange::hash));
+        }
+    }
+    hashes
+}
+
+#[test]
+fn a_reconnect_with_nothing_new_costs_one_round_trip() {
+    let (mut world, olga, ben, document) = shared(1);
+    for index in 0..20 {
+        world.write(olga, document, &format!("key {index}"));
+        world.create(olga, "private");
+    }
+    world.sync(olga, ben);
+    world.clear_traffic();
+    world.sync(olga, ben);
+    for (from, to) in [(olga, ben), (ben, olga)] {
+        let traffic = world.traffic(from, to);
+        assert_eq!(traffic.frames.len(), 1, "one frame each way: {:?}", traffic.frames);
+        assert!(matches!(traffic.frames[0], Frame::Inventory { .. }));
+        assert!(traffic.bytes < 300, "{} bytes", traffic.bytes);
+    }
+}
+
+#[test]
+fn no_change_crosses_a_connection_twice_in_one_direction() {
+    let (mut world, olga, ben, document) = shared(2);
+    let carl = world.person("carl", 1)[0];
+    world.share(olga, document, carl, Role::Write);
+    world.sync_all(&[olga, ben, carl]);
+    world.clear_traffic();
+    for (a, b) in [(olga, ben), (ben, carl), (olga, carl)] {
+        world.connect(a, b);
+    }
+    for round in 0..30 {
+        for device in [olga, ben, carl] {
+            world.edit(device, document, &format!("{device}-{round}"));
+            let some = world.random(40);
+            world.run_some(some);
+        }
+    }
+    world.run();
+    let heads = world.device(olga).heads(document);
+    for (from, to) in [(olga, ben), (ben, olga), (ben, carl), (carl, ben), (olga, carl), (carl, olga)] {
+        let crossed = changes_crossed(&world, from, to);
+        let distinct: BTreeSet<_> = crossed.iter().collect();
+        assert_eq!(crossed.len(), distinct.len(), "{from} to {to}");
+        assert_eq!(world.device(to).heads(document), heads);
+    }
+    assert_eq!(world.keys(carl, document).len(), 90);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let history = |seed: u64| {
+        let (mut world, olga, ben, document) = shared(seed);
+        world.connect(olga, ben);
+        for round in 0..40 {
+            let writer = if world.random(2) == 0 { olga } else { ben };
+            world.edit(writer, document, &format!("key {}", round % 7));
+            let some = world.random(30);
+            world.run_some(some);
+            if world.random(9) == 0 {
+                world.disconnect(olga, ben);
+                world.crash(ben);
+                world.start(ben);
+                world.connect(olga, ben);
+            }
+        }
+        world.run();
+        (world.trace(), world.device(olga).heads(document))
+    };
+    assert_eq!(history(7), history(7));
+    assert_ne!(history(7).0, history(8).0);
+}
+
+#[test]
+fn nothing_is_offered_before_it_is_durable() {
+    // Whatever the moment at which a device dies, no peer has a change that the device itself lost.
+    for seed in 0..60 {
+        let (mut world, olga, ben, document) = shared(seed);
+        world.connect(olga, ben);
+        world.run();
+        for index in 0..6 {
+            world.edit(olga, document, &format!("key {index}"));
+            let some = world.random(12);
+            world.run_some(some);
+        }
+        world.crash(olga);
+        world.run();
+        let at_ben: BTreeSet<String> = world.keys(ben, document).into_iter().collect();
+        world.start(olga);
+        world.run();
+        let at_olga: BTreeSet<String> = world.keys(olga, document).into_iter().collect();
+        assert!(at_ben.is_subset(&at_olga), "seed {seed}: ben has {at_ben:?}, olga {at_olga:?}");
+        // And olga goes on without forking herself.
+        world.write(olga, document, "after");
+        world.sync(olga, ben);
+        assert!(world.keys(ben, document).contains(&"after".to_owned()), "seed {seed}");
+        assert!(world.device(ben).document(document).forkers().is_empty());
+    }
+}
+
+#[test]
+fn what_was_announced_as_durable_survives_a_crash() {
+    for seed in 100..160 {
+        let (mut world, olga, _, document) = shared(seed);
+        world.device(olga).events.clear();
+        for index in 0..10 {
+            world.edit(olga, document, &format!("key {index:02}"));
+            let some = world.random(8);
+            world.run_some(some);
+        }
+        let durable = world.device(olga).events.iter().filter_map(|event| match event {
+            Event::Durable { number, .. } => Some(*number),
+            _ => None,
+        });
+        let durable = usize::try_from(durable.max().unwrap_or(0)).expect("a small number");
+        world.crash(olga);
+        world.start(olga);
+        let keys = world.keys(olga, document);
+        assert!(keys.len() >= durable, "seed {seed}: {durable} were acknowledged, {} are there", keys.len());
+    }
+}
+
+#[test]
+fn links_that_are_cut_at_any_moment_lose_nothing() {
+    for seed in 200..240 {
+        let (mut world, olga, ben, document) = shared(seed);
+        for round in 0..12 {
+            world.connect(olga, ben);
+            world.edit(olga, document, &format!("o{round}"));
+            world.edit(ben, document, &format!("b{round}"));
+            let some = world.random(25);
+            world.run_some(some);
+            world.disconnect(olga, ben);
+        }
+        world.sync(olga, ben);
+        world.sync(olga, ben);
+        assert_eq!(world.keys(olga, document).len(), 24, "seed {seed}");
+        assert_eq!(world.device(olga).heads(document), world.device(ben).heads(document), "seed {seed}");
+        assert!(world.device(olga).held(document).is_empty(), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_document_is_not_there_for_who_has_no_role_in_it() {
+    let (mut world, olga, ben, _) = shared(3);
+    let private = world.create(olga, "private");
+    world.write(olga, private, "secret");
+    let nowhere = ResourceId::from_bytes([9; 32]);
+    world.connect(ben, olga);
+    world.run();
+    for frame in world.traffic(olga, ben).frames {
+        if let Frame::Inventory { entries } = frame {
+            assert!(entries.iter().all(|(subject, _)| *subject != Subject::Resource(private)));
+        }
+    }
+    let mut answers = Vec::new();
+    for document in [private, nowhere] {
+        world.clear_traffic();
+        let version = katori_core::version::VersionVector::default();
+        for frame in [
+            Frame::Inventory { entries: vec![(Subject::Resource(document), [1; 32])] },
+            Frame::Have { subject: Subject::Resource(document), ids: Vec::new() },
+            Frame::Version { document, version, vouches: Vec::new() },
+            Frame::Changes { document, pack: None, vouches: vec![vec![1, 2, 3]], more: false },
+            Frame::Receipt { document, heads: Vec::new() },
+        ] {
+            world.impersonate(ben, olga, &frame);
+        }
+        let frames: Vec<String> =
+            world.traffic(olga, ben).frames.iter().map(|frame| shape(frame, document)).collect();
+        answers.push(frames);
+    }
+    assert_eq!(answers[0], answers[1], "not allowed and not there look the same");
+}
+
+/// A frame without the id it is about.
+fn shape(frame: &Frame, document: ResourceId) -> String {
+    let debug = format!("{frame:?}");
+    debug.replace(&format!("{document:?}"), "it")
+}
+
+#[test]
+fn a_grant_made_while_connected_is_offered_at_once_and_content_follows_acceptance() {
+    let (mut world, olga, ben, _) = shared(4);
+    let second = world.create(olga, "second");
+    world.write(olga, second, "hello");
+    world.connect(olga, ben);
+    world.run();
+    let to = world.person_of(ben);
+    let offer = Offer { role: Role::Read, share: false, expires: None };
+    world.command(olga, Command::Grant { document: second, to, offer }).expect("granted");
+    world.run();
+    let crossed = changes_crossed(&world, olga, ben);
+    world.accept(ben, second);
+    world.run();
+    assert_eq!(world.keys(ben, second), ["hello"]);
+    assert!(changes_crossed(&world, olga, ben).len() > crossed.len());
+    assert!(!world.edit(ben, second, "nope"), "a reader cannot write");
+    // Revoked while connected: the next edit does not reach him.
+    world.revoke(olga, second, ben);
+    world.clear_traffic();
+    world.write(olga, second, "later");
+    assert!(changes_crossed(&world, olga, ben).is_empty());
+}
+
+#[test]
+fn an_expired_grant_ends_the_exchange_and_is_revoked_upstream() {
+    let (mut world, olga, ben, _) = shared(5);
+    let brief = world.create(olga, "brief");
+    let to = world.person_of(ben);
+    let expires = Some(world.now().0 + 60_000);
+    let offer = Offer { role: Role::Write, share: false, expires };
+    world.command(olga, Command::Grant { document: brief, to, offer }).expect("granted");
+    world.sync(olga, ben);
+    world.accept(ben, brief);
+    world.write(ben, brief, "in time");
+    world.sync(olga, ben);
+    assert_eq!(world.keys(olga, brief), ["in time"]);
+    world.pass(Duration::from_secs(30 * 60));
+    let role = |world: &mut World| {
+        let person = world.person_of(ben);
+        let access = world.device(olga).engine.as_ref().and_then(|engine| engine.access(brief));
+        access.and_then(|access| access.role_of_person(&person))
+    };
+    assert_eq!(role(&mut world), None, "the real revocation was written");
+    assert_eq!(world.keys(olga, brief), ["in time"], "what was accepted stays");
+}
+
+#[test]
+fn a_deleted_document_is_gone_everywhere_and_does_not_come_back() {
+    let (mut world, olga, ben, document) = shared(6);
+    world.write(ben, document, "content");
+    world.sync(olga, ben);
+    world.command(olga, Command::Delete { document }).expect("the owner deletes");
+    world.sync(olga, ben);
+    for device in [olga, ben] {
+        let standing = world.device(device).engine.as_ref().and_then(|engine| {
+            engine.documents().find(|(id, ..)| *id == document).map(|(_, standing, _)| standing)
+        });
+        assert_eq!(standing, Some(katori_core::engine::Standing::Deleted), "device {device}");
+        assert!(world.device(device).shows(document).is_empty());
+    }
+    assert!(!world.edit(ben, document, "again"));
+    world.sync(olga, ben);
+    assert!(world.device(ben).shows(document).is_empty());
+}
