@@ -105,7 +105,7 @@ impl World {
         let person = first.person;
         let mut records = vec![genesis.clone()];
         let mut identities = vec![first];
-        let mut previous = Vec::new();
+        let mut previous = vec![genesis.id()];
         for index in 1..devices {
             let new = DeviceKey::from_secret(self.random_bytes());
             let add = Record::RosterOperation(RosterOperation {

@@ -2,7 +2,7 @@
 
 use anyhow::{Result, bail};
 
-use crate::steps::{Steps, cargo, cargo_has};
+use crate::steps::{Steps, cargo, cargo_has, target_folder};
 
 /// How often the seeded tests run here; they take these from the environment and have small defaults.
 const LONG_RUNS: [(&str, &str); 3] = [("CUTS", "80000"), ("CORRUPTIONS", "20000"), ("SEEDS", "20000")];
@@ -22,8 +22,10 @@ pub(crate) fn run() -> Result<()> {
     steps.run("long simulations", long.envs(LONG_RUNS))?;
 
     if cargo_has("mutants") {
-        let mut mutants = cargo(&["mutants", "--package", "katori-acl", "--package", "katori-core"]);
-        steps.run("mutants", mutants.args(["--output", "target/xtask"]))?;
+        let mut mutants =
+            cargo(&["mutants", "--package", "katori-acl", "--package", "katori-core", "--output"]);
+        std::fs::create_dir_all(target_folder())?;
+        steps.run("mutants", mutants.arg(target_folder()))?;
     } else {
         missing.push("cargo install --locked cargo-mutants");
     }

@@ -46,6 +46,15 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     command
 }
 
+/// Runs this same chore in release: Automerge built for development checks itself at every edit, which takes a
+/// hundred times as long on a large document.
+pub(crate) fn again_in_release() -> Result<()> {
+    let mut command = cargo(&["run", "--release", "--package", "xtask", "--"]);
+    // Paths on the command line are relative to where it was given.
+    command.args(std::env::args_os().skip(1)).current_dir(std::env::current_dir()?);
+    Steps::default().run("the same in release", &mut command)
+}
+
 /// Whether cargo knows a subcommand such as `nextest`.
 pub(crate) fn cargo_has(subcommand: &str) -> bool {
     let mut command = cargo(&[subcommand, "--version"]);

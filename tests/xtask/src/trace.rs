@@ -62,7 +62,8 @@ pub(crate) fn find() -> Result<PathBuf> {
     fs::write(folder.join("src/lib.rs"), "")?;
     let manifest = folder.join("Cargo.toml");
     fs::write(&manifest, manifest_text())?;
-    println!("asking cargo for {SOURCE_CRATE} {SOURCE_VERSION}, which carries the trace");
+    println!("the trace is by Martin Kleppmann and Alastair R. Beresford, under CC-BY 4.0");
+    println!("asking cargo for {SOURCE_CRATE} {SOURCE_VERSION}, which carries it");
     let output = cargo(&["metadata", "--format-version", "1", "--manifest-path"])
         .arg(&manifest)
         .stderr(std::process::Stdio::inherit())
