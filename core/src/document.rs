@@ -103,6 +103,8 @@ pub struct Done {
     pub owes_vouch: bool,
     /// Local edits up to this number are in `writes`.
     pub flushed: Option<u64>,
+    /// This device's vouches, signed for a revocation that follows and travels with them.
+    pub escort: Vec<Vec<u8>>,
     /// What became of each batch.
     pub ingested: Vec<IngestReport>,
     /// What peers are to be sent.

@@ -198,7 +198,7 @@ impl Document {
                     heads = self.automerge.get_heads();
                 }
             }
-            self.sign_vouch(heads, &mut writes);
+            self.sign_vouch(&heads, &mut writes);
             self.pinned.clear();
         }
         let flushed = self.edits;

@@ -132,6 +132,7 @@ impl Document {
     }
 
     /// The changes that are shown, in the order in which they build on each other.
+    #[must_use]
     pub fn history(&self) -> impl DoubleEndedIterator<Item = HistoryEntry> {
         (0..self.graph.len())
             .filter(|index| self.admitted.contains(*index))

@@ -53,6 +53,7 @@ pub struct Served {
 
 impl Document {
     /// The next frame for each of these peers.
+    #[must_use]
     pub fn serve_all(&self, wants: Vec<Want>) -> Done {
         let served = wants.into_iter().map(|want| self.serve(want)).collect();
         Done { served, ..Done::default() }

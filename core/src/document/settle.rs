@@ -126,7 +126,7 @@ impl Document {
     }
 
     /// Signs a vouch over these heads.
-    pub(super) fn sign_vouch(&mut self, heads: Vec<ChangeHash>, writes: &mut Vec<Write>) {
+    pub(super) fn sign_vouch(&mut self, heads: &[ChangeHash], writes: &mut Vec<Write>) {
         for heads in heads.chunks(MAX_VOUCH_HEADS) {
             self.counter += 1;
             let me = Arc::clone(&self.me);
@@ -140,10 +140,10 @@ impl Document {
         let mut writes = Vec::new();
         let heads = self.automerge.get_heads();
         if self.may_write() && !heads.is_empty() {
-            self.sign_vouch(heads, &mut writes);
+            self.sign_vouch(&heads, &mut writes);
             self.pinned.clear();
         }
-        self.conclude(writes)
+        Done { escort: self.own_vouches(), ..self.conclude(writes) }
     }
 
     /// Does what [`Done::owes_vouch`] asked for: signs over what is accepted if it still lacks cover, and lifts
@@ -154,7 +154,7 @@ impl Document {
             let unpinned = self.evaluate(false);
             let heads = self.automerge.get_heads();
             if self.may_write() && !self.admitted.is_subset(&unpinned.admitted) && !heads.is_empty() {
-                self.sign_vouch(heads, &mut writes);
+                self.sign_vouch(&heads, &mut writes);
             }
             self.pinned.clear();
         }
@@ -177,22 +177,21 @@ impl Document {
         }
         let mut under = self.admitted.clone();
         for index in self.graph.mark(chosen, &mut under) {
-            match self.reason(index) {
-                Some(
-                    reason @ (HeldReason::NotVouchedByAuthor { .. }
-                    | HeldReason::LostFork { .. }
-                    | HeldReason::FailedHere),
-                ) => {
-                    let change = self.graph.hashes([index]).pop().unwrap_or(ChangeHash([0; 32]));
-                    return Err(TakeInError::Impossible { change, reason });
-                }
-                _ => {}
+            let reason = self.reason(index);
+            if let Some(
+                reason @ (HeldReason::NotVouchedByAuthor { .. }
+                | HeldReason::LostFork { .. }
+                | HeldReason::FailedHere),
+            ) = reason
+            {
+                let change = self.graph.hashes([index]).pop().unwrap_or(ChangeHash([0; 32]));
+                return Err(TakeInError::Impossible { change, reason });
             }
         }
         let mut heads = self.automerge.get_heads();
         heads.extend(changes);
         let mut writes = Vec::new();
-        self.sign_vouch(heads, &mut writes);
+        self.sign_vouch(&heads, &mut writes);
         self.pinned.clear();
         Ok(self.conclude(writes))
     }

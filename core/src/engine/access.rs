@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use katori_acl::bounds::EXPIRY_GRACE_MS;
 use katori_acl::{
-    DeviceId, Grant, Inserted, PersonId, Record, RecordId, ResourceId, Role, Subject, UnverifiedRecord,
-    VerifiedRecord,
+    Audience, DeviceId, Grant, Inserted, PersonId, Record, RecordId, ResourceId, Role, Subject,
+    UnverifiedRecord, VerifiedRecord,
 };
 
 use super::commit::After;
@@ -78,11 +79,11 @@ impl Engine {
         {
             self.suspicious(peer, "records that do not verify");
         }
-        if let Subject::Resource(document) = subject {
-            if !vouches.is_empty() {
-                self.access_next.vouches.entry(document).or_default().extend(vouches);
-                self.access_next.documents.insert(document);
-            }
+        if let Subject::Resource(document) = subject
+            && !vouches.is_empty()
+        {
+            self.access_next.vouches.entry(document).or_default().extend(vouches);
+            self.access_next.documents.insert(document);
         }
         self.gather_changes(now, from);
     }
@@ -142,13 +143,16 @@ impl Engine {
         let readable = self.may_read(now, document, &self.me.device());
         let offers = self.documents.values().filter(|state| state.standing == Standing::Offered).count();
         let after = match before {
-            Standing::Unknown | Standing::Offered | Standing::Accepted if access.deleted => Standing::Deleted,
-            Standing::Unknown if readable && ours => Standing::Accepted,
+            Standing::Forgotten => Standing::Forgotten,
+            _ if access.deleted => Standing::Deleted,
+            Standing::Unknown | Standing::Offered if readable && ours => Standing::Accepted,
             Standing::Unknown if readable && offers < MAX_OFFERS => Standing::Offered,
-            Standing::Offered if readable && ours => Standing::Accepted,
-            Standing::Left if access.deleted => Standing::Deleted,
             Standing::Left if readable => Standing::Accepted,
-            _ => before,
+            Standing::Unknown
+            | Standing::Offered
+            | Standing::Accepted
+            | Standing::Left
+            | Standing::Deleted => before,
         };
         if after != before {
             self.set_standing(document, after);
@@ -369,14 +373,11 @@ impl Engine {
                 continue;
             }
             for id in self.registry.revocable_by(self.me.person, document) {
-                let expired = self.registry.record(&id).is_some_and(|record| match record.record() {
-                    Record::Grant(Grant { expires: Some(expires), to, .. }) => {
-                        expires.saturating_add(katori_acl::bounds::EXPIRY_GRACE_MS) < now.0
-                            && *to != katori_acl::Audience::Person(self.me.person)
-                    }
-                    _ => false,
-                });
-                if expired {
+                let record = self.registry.record(&id).map(VerifiedRecord::record);
+                if let Some(Record::Grant(Grant { expires: Some(expires), to, .. })) = record
+                    && expires.saturating_add(EXPIRY_GRACE_MS) < now.0
+                    && *to != Audience::Person(self.me.person)
+                {
                     revokes.extend(self.sign_revoke(document, id));
                 }
             }

@@ -470,14 +470,14 @@ impl Engine {
     fn grants_to(&self, document: ResourceId, person: PersonId) -> Vec<RecordId> {
         let mut targets = self.registry.revocable_by(self.me.person, document);
         targets.retain(|id| {
-            self.registry.record(id).is_some_and(|record| match record.record() {
-                Record::Grant(grant) => match grant.to {
-                    Audience::Person(to) | Audience::Group(to) => to == person,
-                    Audience::Device(device) => self.registry.person_of(device) == Some(person),
-                    Audience::Invite(_) => false,
-                },
-                _ => false,
-            })
+            let Some(Record::Grant(grant)) = self.registry.record(id).map(VerifiedRecord::record) else {
+                return false;
+            };
+            match grant.to {
+                Audience::Person(to) | Audience::Group(to) => to == person,
+                Audience::Device(device) => self.registry.person_of(device) == Some(person),
+                Audience::Invite(_) => false,
+            }
         });
         targets
     }

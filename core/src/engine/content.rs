@@ -193,6 +193,11 @@ impl Engine {
             self.after(After::Durable(document, number));
         }
         if let Kind::Command(id) = kind {
+            if !done.escort.is_empty()
+                && let Some(state) = self.documents.get_mut(&document)
+            {
+                state.escort = done.escort;
+            }
             self.vouched(now, id);
         }
         self.after(After::Document(document));

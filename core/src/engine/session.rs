@@ -164,7 +164,7 @@ impl Engine {
                 self.records(now, peer, subject, &records, vouches, answer);
             }
             Frame::Version { document, version, vouches } => {
-                self.version(now, peer, document, version, vouches);
+                self.version(now, peer, document, &version, vouches);
             }
             Frame::Changes { document, pack, vouches, more } => {
                 let batch = Batch { packs: pack.into_iter().collect(), vouches, farewell: false };
@@ -388,7 +388,7 @@ impl Engine {
         now: Timestamp,
         peer: DeviceId,
         document: ResourceId,
-        version: VersionVector,
+        version: &VersionVector,
         vouches: Vec<RecordId>,
     ) {
         if !self.is_shared(now, document, &peer) {
@@ -397,7 +397,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         // What is on its way to the peer counts as known to it, though it had not when it said this.
         let known = session.live.entry(document).or_default();
-        known.version.merge(&version);
+        known.version.merge(version);
         known.vouches.extend(vouches);
         let answered =
             session.version_sent.contains(&document) || session.asked.contains(&Subject::Resource(document));

@@ -116,6 +116,12 @@ impl Device {
         self.load(document).heads()
     }
 
+    /// Heads of everything a document has stored.
+    #[must_use]
+    pub fn stored_heads(&mut self, document: ResourceId) -> Vec<ChangeHash> {
+        self.load(document).stored_heads()
+    }
+
     /// What a document holds back.
     #[must_use]
     pub fn held(&mut self, document: ResourceId) -> Vec<Held> {

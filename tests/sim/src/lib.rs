@@ -7,7 +7,12 @@
 //! whose key the test holds: it speaks frames of its own making through [`World::impersonate`].
 //!
 //! A test that misuses this panics: it is a tool for tests.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test that asks for what is not there is wrong")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test that asks for what is not there is wrong"
+)]
 
 mod device;
 mod happening;

@@ -9,7 +9,7 @@ use katori_acl::{
 };
 use katori_core::document::DocumentLimits;
 use katori_core::engine::{
-    Action, Answer, Command, CommandError, CommandId, Input, Offer, Outcome, Timer,
+    Action, Answer, Command, CommandError, CommandId, Engine, Input, Offer, Outcome, Timer,
 };
 use katori_core::identity::{Founding, Identity};
 use katori_core::store::Storage;
@@ -205,11 +205,7 @@ impl World {
         let now = self.now;
         let Some(engine) = &mut self.device(index).engine else { return };
         engine.handle(now, input);
-        loop {
-            let Some(action) = self.device(index).engine.as_mut().and_then(katori_core::engine::Engine::poll_action)
-            else {
-                break;
-            };
+        while let Some(action) = self.device(index).engine.as_mut().and_then(Engine::poll_action) {
             self.carry_out(index, action);
         }
     }
@@ -425,7 +421,9 @@ impl World {
             .device(whom)
             .engine
             .as_ref()
-            .map(|engine| engine.registry().records(&Subject::Roster(person)).map(|r| r.bytes().to_vec()).collect())
+            .map(|engine| {
+                engine.registry().records(&Subject::Roster(person)).map(|r| r.bytes().to_vec()).collect()
+            })
             .unwrap_or_default();
         let nowhere = ResourceId::from_bytes([0; 32]);
         let result = self.command(to, Command::Joined { document: nowhere, records });

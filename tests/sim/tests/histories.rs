@@ -56,7 +56,8 @@ fn oracle(
         }
         set
     };
-    let covers: Vec<(DeviceId, BTreeSet<ChangeHash>)> = vouches.iter().map(|v| (v.device, under(v))).collect();
+    let covers: Vec<(DeviceId, BTreeSet<ChangeHash>)> =
+        vouches.iter().map(|v| (v.device, under(v))).collect();
     let stands = |device: &DeviceId, hash: &ChangeHash| {
         covers.iter().any(|(by, cover)| by == device && cover.contains(hash))
     };
@@ -72,7 +73,8 @@ fn oracle(
     let mut good: BTreeSet<ChangeHash> = changes
         .iter()
         .filter(|c| {
-            let covered = covers.iter().any(|(by, cover)| writes(by) && !forks(by) && cover.contains(&c.hash()));
+            let covered =
+                covers.iter().any(|(by, cover)| writes(by) && !forks(by) && cover.contains(&c.hash()));
             let authored = match claim(&c.header().actor, document) {
                 Claim::Device(device) => stands(&device, &c.hash()),
                 Claim::Other => true,
@@ -114,7 +116,8 @@ impl History {
         for index in 0..2 + world.random(2) {
             let count = 1 + usize::try_from(world.random(2)).expect("small");
             let person = world.person(&format!("p{index}"), count);
-            let role = [Role::Write, Role::Write, Role::Admin, Role::Read][usize::try_from(world.random(4)).expect("small")];
+            let role = [Role::Write, Role::Write, Role::Admin, Role::Read]
+                [usize::try_from(world.random(4)).expect("small")];
             world.grant(devices[0], document, person[0], role);
             for device in &person {
                 world.sync(devices[0], *device);
@@ -184,7 +187,8 @@ impl History {
             }
             19 | 20 => {
                 let to = self.world.person_of(other);
-                let role = [Role::Write, Role::Read, Role::Admin][usize::try_from(self.world.random(3)).expect("small")];
+                let role = [Role::Write, Role::Read, Role::Admin]
+                    [usize::try_from(self.world.random(3)).expect("small")];
                 let offer = Offer { role, share: role == Role::Admin, expires: None };
                 let _ = self.world.command(one, Command::Grant { document, to, offer });
             }
@@ -276,7 +280,8 @@ impl History {
                 oracle(&changes, &vouches, &document, |by| access.role_of_device(by) >= Some(Role::Write));
             let view = self.world.device(device).document(document);
             assert!(view.forkers().is_empty(), "SEED={seed}: an honest device forked itself");
-            let shown: BTreeSet<ChangeHash> = view.automerge().get_changes(&[]).iter().map(automerge::Change::hash).collect();
+            let shown: BTreeSet<ChangeHash> =
+                view.automerge().get_changes(&[]).iter().map(automerge::Change::hash).collect();
             assert_eq!(shown, expected, "SEED={seed}: device {device} shows other than the rule says");
             if self.role(device) < Some(Role::Read) {
                 continue;
@@ -286,8 +291,14 @@ impl History {
             match &first {
                 None => first = Some((device, heads, stored)),
                 Some((other, their_heads, their_stored)) => {
-                    assert_eq!(&stored, their_stored, "SEED={seed}: {device} and {other} hold different sets");
-                    assert_eq!(&heads, their_heads, "SEED={seed}: {device} and {other} show different documents");
+                    assert_eq!(
+                        &stored, their_stored,
+                        "SEED={seed}: {device} and {other} hold different sets"
+                    );
+                    assert_eq!(
+                        &heads, their_heads,
+                        "SEED={seed}: {device} and {other} show different documents"
+                    );
                 }
             }
             if let Some(accepted) = self.accepted.get(&device).cloned()
