@@ -15,6 +15,7 @@
 //! at every frame that is sent.
 
 mod access;
+mod audience;
 mod commands;
 mod commit;
 mod content;
@@ -40,6 +41,7 @@ pub use rows::{EngineError, Standing, StoredEngine, record_row};
 pub use session::FAREWELL_BYTES;
 
 use access::AccessChange;
+use audience::Acquaintances;
 use commit::Commits;
 use content::Held as HeldWork;
 use session::Session;
@@ -394,7 +396,7 @@ pub struct Engine {
     commits: Commits,
     access_now: Option<AccessChange>,
     access_next: AccessChange,
-    peers_told: (BTreeSet<DeviceId>, BTreeSet<DeviceId>),
+    acquaintances: Acquaintances,
     pending_revokes: commands::Pending,
     failed: Option<String>,
     actions: VecDeque<Action>,
@@ -425,7 +427,7 @@ impl Engine {
             commits: Commits::default(),
             access_now: None,
             access_next: AccessChange::default(),
-            peers_told: (BTreeSet::new(), BTreeSet::new()),
+            acquaintances: Acquaintances::default(),
             pending_revokes: commands::Pending::new(),
             failed: None,
             actions: VecDeque::new(),
@@ -436,7 +438,8 @@ impl Engine {
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         match input {
             Input::Started => {
-                self.tell_peers();
+                let documents: Vec<ResourceId> = self.documents.keys().copied().collect();
+                self.tell_peers(documents);
                 self.schedule(now + EXPIRY_CHECK, Timer::Expiry);
             }
             Input::Connected { peer } => self.connected(now, peer),

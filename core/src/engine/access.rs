@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use katori_acl::bounds::EXPIRY_GRACE_MS;
 use katori_acl::{
-    Audience, DeviceId, Grant, Inserted, PersonId, Record, RecordId, ResourceId, Role, Subject,
-    UnverifiedRecord, VerifiedRecord,
+    Audience, DeviceId, Grant, Inserted, PersonId, Record, RecordId, ResourceId, Subject, UnverifiedRecord,
+    VerifiedRecord,
 };
 
 use super::commit::After;
@@ -141,12 +141,12 @@ impl Engine {
                 self.registry.roster(self.me.person).is_some_and(|roster| roster.contains(&peer))
             });
         let readable = self.may_read(now, document, &self.me.device());
-        let offers = self.documents.values().filter(|state| state.standing == Standing::Offered).count();
+        let offers = || self.documents.values().filter(|state| state.standing == Standing::Offered).count();
         let after = match before {
             Standing::Forgotten => Standing::Forgotten,
             _ if access.deleted => Standing::Deleted,
             Standing::Unknown | Standing::Offered if readable && ours => Standing::Accepted,
-            Standing::Unknown if readable && offers < MAX_OFFERS => Standing::Offered,
+            Standing::Unknown if readable && offers() < MAX_OFFERS => Standing::Offered,
             Standing::Left if readable => Standing::Accepted,
             Standing::Unknown
             | Standing::Offered
@@ -282,20 +282,28 @@ impl Engine {
                 self.act(Action::Notify(Event::Roster { person: *person }));
             }
         }
-        self.tell_peers();
+        self.tell_peers(change.documents);
         self.begin_access_change(now);
     }
 
     /// Tells a peer the new records of what both share, of what has come to be shared, and of what no longer is.
     fn tell_records(&mut self, now: Timestamp, peer: DeviceId, change: &AccessChange) {
-        let audience = self.audience(now, &peer);
+        let mut touched: BTreeSet<Subject> = change.new.keys().copied().collect();
+        touched
+            .extend([self.me.person].into_iter().chain(self.registry.person_of(peer)).map(Subject::Roster));
+        for document in &change.documents {
+            touched.insert(Subject::Resource(*document));
+            touched.extend(self.registry.rosters_named_by(*document).into_iter().map(Subject::Roster));
+        }
+        let audience: BTreeSet<Subject> =
+            touched.iter().copied().filter(|subject| self.may_name(now, &peer, *subject)).collect();
         let Some(session) = self.sessions.get(&peer) else { return };
-        let told = session.told.clone();
+        let told: BTreeSet<Subject> = session.told.intersection(&touched).copied().collect();
         let lost: Vec<ResourceId> = told
-            .iter()
+            .difference(&audience)
             .filter_map(|subject| match subject {
-                Subject::Resource(document) if !audience.contains(subject) => Some(*document),
-                Subject::Resource(_) | Subject::Roster(_) => None,
+                Subject::Resource(document) => Some(*document),
+                Subject::Roster(_) => None,
             })
             .collect();
         for (subject, ids) in &change.new {
@@ -330,37 +338,6 @@ impl Engine {
         self.announce(peer, new, false);
         for subject in named {
             self.ask(now, peer, subject);
-        }
-    }
-
-    /// Tells the driver which devices may connect and which are worth dialling, if that has changed.
-    pub(super) fn tell_peers(&mut self) {
-        let me = self.me.device();
-        let mut known = BTreeSet::new();
-        let mut wanted = BTreeSet::new();
-        if let Some(roster) = self.registry.roster(self.me.person) {
-            wanted.extend(roster.devices.keys().copied());
-        }
-        for (document, state) in &self.documents {
-            if !state.standing.has_records() {
-                continue;
-            }
-            let Some(access) = self.registry.access(*document) else { continue };
-            for (device, standing) in access.devices() {
-                if standing.role >= Some(Role::Read) && !access.deleted {
-                    wanted.insert(device);
-                }
-                if standing.ever >= Some(Role::Read) {
-                    known.insert(device);
-                }
-            }
-        }
-        known.extend(wanted.iter().copied());
-        known.remove(&me);
-        wanted.remove(&me);
-        if (&known, &wanted) != (&self.peers_told.0, &self.peers_told.1) {
-            self.peers_told = (known.clone(), wanted.clone());
-            self.act(Action::Notify(Event::Peers { known, wanted }));
         }
     }
 

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ChangeHash;
-use katori_acl::{DeviceId, RecordId, ResourceId, Role, Subject};
+use katori_acl::{DeviceId, RecordId, ResourceId, Subject, VerifiedRecord};
 
 use super::content::{covers, everything};
 use super::rows::receipt_row;
-use super::{Action, CloseReason, Engine, Event, MAX_UNKNOWN_SUBJECTS, Standing};
+use super::{Action, CloseReason, Engine, Event, MAX_UNKNOWN_SUBJECTS};
 use crate::document::{Batch, Peer};
 use crate::time::Timestamp;
 use crate::version::VersionVector;
@@ -35,6 +35,8 @@ pub(super) struct Session {
     pub(super) records: BTreeSet<RecordId>,
     /// Documents in which the peer lost its role and may hand over once; the bytes it has.
     pub(super) farewells: BTreeMap<ResourceId, usize>,
+    /// Documents in which the peer was told that its role is lost.
+    parted: BTreeSet<ResourceId>,
     /// The peer's inventory has begun to come.
     greeted: bool,
     settled: bool,
@@ -57,55 +59,6 @@ impl Session {
 }
 
 impl Engine {
-    /// Whether a device may read a document now, by this device's clock.
-    pub(super) fn may_read(&self, now: Timestamp, document: ResourceId, device: &DeviceId) -> bool {
-        self.registry.access(document).is_some_and(|access| {
-            !access.deleted
-                && access.unexpired_role_of_device(device, now.0).is_some_and(|role| role >= Role::Read)
-        })
-    }
-
-    /// Whether a device could ever have read a document, by signatures alone.
-    fn ever_read(&self, document: ResourceId, device: &DeviceId) -> bool {
-        let access = self.registry.access(document);
-        access.and_then(|access| access.ever_role_of_device(device)).is_some_and(|role| role >= Role::Read)
-    }
-
-    /// Whether a document is synced with a peer: accepted here, and both may read it.
-    fn is_shared(&self, now: Timestamp, document: ResourceId, peer: &DeviceId) -> bool {
-        self.standing(document) == Standing::Accepted
-            && self.may_read(now, document, &self.me.device())
-            && self.may_read(now, document, peer)
-    }
-
-    /// Whether this device lost its role in a document and still has to say so, or to hand over, to a peer that
-    /// may read it.
-    fn is_departing(&self, now: Timestamp, document: ResourceId, peer: &DeviceId) -> bool {
-        self.standing(document) == Standing::Accepted
-            && !self.may_read(now, document, &self.me.device())
-            && self.may_read(now, document, peer)
-    }
-
-    fn same_person(&self, peer: &DeviceId) -> bool {
-        self.registry.roster(self.me.person).is_some_and(|roster| roster.contains(peer))
-    }
-
-    /// Everything that may be synced with a peer.
-    pub(super) fn audience(&self, now: Timestamp, peer: &DeviceId) -> BTreeSet<Subject> {
-        let mut audience = BTreeSet::new();
-        for document in self.documents.keys() {
-            if self.is_shared(now, *document, peer) || self.is_departing(now, *document, peer) {
-                audience.insert(Subject::Resource(*document));
-                audience.extend(self.registry.rosters_named_by(*document).into_iter().map(Subject::Roster));
-            }
-        }
-        if !audience.is_empty() || self.same_person(peer) {
-            audience.insert(Subject::Roster(self.me.person));
-            audience.extend(self.registry.person_of(*peer).map(Subject::Roster));
-        }
-        audience
-    }
-
     pub(super) fn send(&mut self, peer: DeviceId, frame: &Frame) {
         let bytes = frame.encode();
         if let Some(session) = self.sessions.get_mut(&peer) {
@@ -192,11 +145,10 @@ impl Engine {
     }
 
     fn inventory(&mut self, now: Timestamp, peer: DeviceId, entries: Vec<(Subject, [u8; 32])>) {
-        let audience = self.audience(now, &peer);
         for (subject, digest) in entries {
             let Some(session) = self.sessions.get_mut(&peer) else { return };
             session.named.insert(subject);
-            if audience.contains(&subject) {
+            if self.may_name(now, &peer, subject) {
                 if self.digest(&subject) == digest {
                     self.in_step(now, peer, subject);
                 } else {
@@ -207,6 +159,8 @@ impl Engine {
             if let Subject::Resource(document) = subject
                 && self.farewell(now, peer, document)
             {
+                // It may believe in grants that are not known here; then it is told what ended those.
+                self.ask(now, peer, subject);
                 continue;
             }
             // Not known here, or not known to be shared: the peer is asked for what it has either way, so that it
@@ -228,7 +182,7 @@ impl Engine {
     ///
     /// It is told what is here only of what it may sync.
     pub(super) fn ask(&mut self, now: Timestamp, peer: DeviceId, subject: Subject) {
-        let shared = self.audience(now, &peer).contains(&subject);
+        let shared = self.may_name(now, &peer, subject);
         let ids = if shared { self.registry.record_ids(&subject) } else { Vec::new() };
         if let Some(session) = self.sessions.get_mut(&peer)
             && session.asked.insert(subject)
@@ -261,37 +215,43 @@ impl Engine {
             return false;
         }
         let Some(person) = self.registry.person_ever_of(peer) else { return false };
-        let records = self.registry.limited_records_for(document, person);
+        let mut records: Vec<(Subject, VerifiedRecord)> = Vec::new();
+        let mut rosters = self.registry.rosters_named_by(document);
+        rosters.retain(|roster| *roster == person || *roster == self.me.person);
+        for subject in rosters.into_iter().map(Subject::Roster) {
+            records.extend(self.registry.records(&subject).map(|record| (subject, record.clone())));
+        }
+        let subject = Subject::Resource(document);
+        let limited = self.registry.limited_records_for(document, person);
+        records.extend(limited.into_iter().map(|record| (subject, record)));
         let spent = self.documents.get(&document).is_some_and(|state| state.farewells.contains(&peer));
         let Some(session) = self.sessions.get_mut(&peer) else { return false };
-        session.told.remove(&Subject::Resource(document));
+        session.told.remove(&subject);
         session.live.remove(&document);
         session.version_sent.remove(&document);
         if !spent {
             session.farewells.entry(document).or_default();
         }
-        let records: Vec<Vec<u8>> = records.iter().map(|record| record.bytes().to_vec()).collect();
-        let mut rosters = vec![self.me.person];
-        rosters
-            .extend(self.registry.rosters_named_by(document).into_iter().filter(|roster| *roster == person));
-        for roster in rosters {
-            let subject = Subject::Roster(roster);
-            let records = self.registry.records(&subject).map(|record| record.bytes().to_vec()).collect();
+        let mut new: BTreeMap<Subject, Vec<Vec<u8>>> = BTreeMap::new();
+        if session.parted.insert(document) {
+            // Even if the peer lacks no record, this is its word that the role is lost.
+            new.insert(subject, Vec::new());
+        }
+        for (subject, record) in records {
+            if session.records.insert(record.id()) {
+                new.entry(subject).or_default().push(record.bytes().to_vec());
+            }
+        }
+        // Rosters sort before documents, as they have to arrive.
+        for (subject, records) in new {
             self.send(peer, &Frame::Records { subject, records, vouches: Vec::new(), answer: false });
         }
-        let subject = Subject::Resource(document);
-        self.send(peer, &Frame::Records { subject, records, vouches: Vec::new(), answer: false });
         true
     }
 
     /// A peer wants the records of a subject that it lacks. "Not allowed" and "not there" answer alike.
     fn have(&mut self, now: Timestamp, peer: DeviceId, subject: Subject, ids: &[RecordId]) {
-        let allowed = match subject {
-            Subject::Roster(_) => self.audience(now, &peer).contains(&subject),
-            Subject::Resource(document) => {
-                self.is_shared(now, document, &peer) || self.is_departing(now, document, &peer)
-            }
-        };
+        let allowed = self.may_name(now, &peer, subject);
         let has: BTreeSet<&RecordId> = ids.iter().collect();
         let mut missing = Vec::new();
         if allowed {
@@ -309,7 +269,7 @@ impl Engine {
             Subject::Resource(_) | Subject::Roster(_) => Vec::new(),
         };
         let Some(session) = self.sessions.get_mut(&peer) else { return };
-        session.records.extend(missing.iter().map(katori_acl::VerifiedRecord::id));
+        session.records.extend(missing.iter().map(VerifiedRecord::id));
         if allowed {
             session.records.extend(ids.iter().copied());
             session.told.insert(subject);
@@ -341,6 +301,7 @@ impl Engine {
         let Subject::Resource(document) = subject else { return };
         if asked {
             self.send_version(now, peer, document);
+            self.farewell(now, peer, document);
         } else if self.is_departing(now, document, &peer) {
             // The peer says that the role is lost: it is handed, this once, what it has not got of ours.
             if let Some(state) = self.documents.get_mut(&document) {
