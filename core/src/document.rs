@@ -98,9 +98,6 @@ pub struct Done {
     pub summary: Summary,
     /// What changed in what is shown.
     pub shown: Option<Shown>,
-    /// Something accepted would have lost its cover and is pinned: call [`Document::discharge`] when the
-    /// exchange in progress is over.
-    pub owes_vouch: bool,
     /// Local edits up to this number are in `writes`.
     pub flushed: Option<u64>,
     /// This device's vouches, signed for a revocation that follows and travels with them.

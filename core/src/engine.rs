@@ -439,6 +439,9 @@ impl Engine {
         match input {
             Input::Started => {
                 let documents: Vec<ResourceId> = self.documents.keys().copied().collect();
+                for document in &documents {
+                    self.schedule_discharge(now, *document);
+                }
                 self.tell_peers(documents);
                 self.schedule(now + EXPIRY_CHECK, Timer::Expiry);
             }

@@ -67,22 +67,21 @@ impl Document {
 
     /// Applies the rule to what is stored now. If something accepted would lose its cover and this device holds
     /// Write, the accepted heads are pinned first: they count as its word at home until it signs or need not.
-    pub(super) fn settle(&mut self) -> (Option<Shown>, bool) {
+    pub(super) fn settle(&mut self) -> Option<Shown> {
         let mut wanted = self.verdict();
         if !self.admitted.is_subset(&wanted) && self.may_write() {
             self.pinned.extend(self.automerge.get_heads());
             wanted = self.verdict();
         }
-        let owes = !self.pinned.is_empty();
-        (self.show(&wanted), owes)
+        self.show(&wanted)
     }
 
     /// Ends a step: applies the rule and gathers what is to be written and told.
     pub(super) fn conclude(&mut self, mut writes: Vec<Write>) -> Done {
-        let (shown, owes_vouch) = self.settle();
+        let shown = self.settle();
         let summary = self.summary();
         writes.push(self.write_state(&summary));
-        Done { writes, summary, shown, owes_vouch, ..Done::default() }
+        Done { writes, summary, shown, ..Done::default() }
     }
 
     /// Rosters or grants have changed; with them came vouches by whoever changed them.
@@ -146,7 +145,7 @@ impl Document {
         Done { escort: self.own_vouches(), ..self.conclude(writes) }
     }
 
-    /// Does what [`Done::owes_vouch`] asked for: signs over what is accepted if it still lacks cover, and lifts
+    /// Does what [`Summary::owes_vouch`](super::Summary::owes_vouch) asked for: signs over what is accepted if it still lacks cover, and lifts
     /// the pins. If this device holds Write no more, they are lifted without a signature.
     pub fn discharge(&mut self) -> Done {
         let mut writes = Vec::new();

@@ -41,6 +41,9 @@ pub struct Summary {
     pub held: u64,
     /// Places where an actor has two changes of one sequence number.
     pub forks: u64,
+    /// Something accepted would have lost its cover and is pinned: [`Document::discharge`] is due when the exchange
+    /// in progress is over.
+    pub owes_vouch: bool,
 }
 
 impl Summary {
@@ -178,7 +181,7 @@ impl State {
                 found: version.into(),
             });
         }
-        let state = Self {
+        let mut state = Self {
             incarnation: reader.array()?,
             counter: reader.uint()?,
             next_pack: reader.uint()?,
@@ -192,9 +195,11 @@ impl State {
                 changes: reader.uint()?,
                 held: reader.uint()?,
                 forks: reader.uint()?,
+                owes_vouch: false,
             },
         };
         reader.finish()?;
+        state.summary.owes_vouch = !state.pinned.is_empty();
         Ok(state)
     }
 }
@@ -211,6 +216,7 @@ impl Document {
             changes: self.graph.len().into(),
             held: u64::from(self.graph.len()) - self.admitted.len() as u64,
             forks: self.graph.forks().len() as u64,
+            owes_vouch: !self.pinned.is_empty(),
         }
     }
 
@@ -270,8 +276,10 @@ impl Document {
         stored: &Stored,
     ) -> Result<Self, LoadError> {
         let mut document = Self::new(id, me, access, limits, seed);
+        let mut accepted = Vec::new();
         if let Some(bytes) = &stored.state {
             let state = State::decode(bytes)?;
+            accepted = state.summary.heads;
             document.incarnation = state.incarnation;
             document.automerge.set_actor(document.actor());
             document.counter = state.counter;
@@ -299,12 +307,25 @@ impl Document {
             document.vouches.add(&document.graph, vouch);
         }
         document.counter = document.counter.max(document.vouches.counter(document.me.device()));
-        let wanted = document.verdict();
+        let wanted = document.accepted_on_opening(accepted);
         if let Some(snapshot) = stored.snapshot.as_deref().and_then(load_snapshot) {
             document.start_from(snapshot, &wanted);
         }
         document.show(&wanted);
         Ok(document)
+    }
+
+    /// What is to be shown. Access may have changed since the document was last open: what had been accepted then
+    /// is pinned just as if it had been open.
+    fn accepted_on_opening(&mut self, heads: Vec<ChangeHash>) -> Bits {
+        let wanted = self.verdict();
+        let mut accepted = Bits::default();
+        self.graph.mark(self.graph.present(&heads), &mut accepted);
+        if accepted.is_subset(&wanted) || !self.may_write() {
+            return wanted;
+        }
+        self.pinned.extend(heads);
+        self.verdict()
     }
 
     /// Takes a snapshot as the Automerge document, if all of it is admitted.

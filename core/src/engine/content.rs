@@ -167,11 +167,7 @@ impl Engine {
         state.summary = done.summary;
         state.work.phase = Phase::Storing;
         let forked = state.summary.forks > forks;
-        if done.owes_vouch && !state.work.discharge_scheduled {
-            state.work.discharge_scheduled = true;
-            let delay = self.random_delay(VOUCH_DELAY);
-            self.schedule(now + delay, Timer::Discharge(document));
-        }
+        self.schedule_discharge(now, document);
         if let Some(shown) = done.shown {
             self.act(Action::Notify(Event::Changed { document, shown }));
         }
@@ -311,6 +307,15 @@ impl Engine {
         queued.vouches.extend(batch.vouches);
         queued.farewell = batch.farewell;
         self.advance(now, document);
+    }
+
+    /// Sees to it that a vouch that is owed is signed soon, unless others make it unnecessary.
+    pub(super) fn schedule_discharge(&mut self, now: Timestamp, document: ResourceId) {
+        let Some(state) = self.documents.get_mut(&document) else { return };
+        if state.summary.owes_vouch && !std::mem::replace(&mut state.work.discharge_scheduled, true) {
+            let delay = self.random_delay(VOUCH_DELAY);
+            self.schedule(now + delay, Timer::Discharge(document));
+        }
     }
 
     pub(super) fn discharge_due(&mut self, now: Timestamp, document: ResourceId) {

@@ -1,10 +1,11 @@
 //! Peers that may write, and mean harm: what they send is bounded, held back or refused, and nobody else's
 //! document or session suffers.
+#![allow(clippy::indexing_slicing, clippy::expect_used, reason = "a test fails where it stands")]
 
 use automerge::{Automerge, ChangeHash};
 use katori_acl::{ResourceId, Role};
 use katori_core::document::{DocumentLimits, HeldReason};
-use katori_core::engine::{Event, FAREWELL_BYTES};
+use katori_core::engine::Event;
 use katori_core::gate::{Limits, RawChange, inspect};
 use katori_core::pack::pack;
 use katori_core::wire::Frame;
@@ -127,7 +128,7 @@ fn mutated_changes_that_pass_the_gate_poison_nobody() {
         let incarnation = u8::try_from(round % 250).expect("small");
         let change = rogue.change(&mut base, rogue.actor(incarnation), "mutant");
         let mut bytes = change.bytes().to_vec();
-        for _ in 0..1 + world.random(3) {
+        for _ in 0..=world.random(3) {
             let at = 9 + usize::try_from(world.random(bytes.len() as u64 - 9)).expect("small");
             bytes[at] = u8::try_from(world.random(256)).expect("a byte");
         }
@@ -232,7 +233,6 @@ fn somebody_who_lost_the_role_hands_over_little_and_once() {
     let after = world.device(olga).document(document).counts().0;
     assert!(after <= before + 1, "{} changes came in", after - before);
     assert_eq!(world.keys(olga, document), ["first"]);
-    assert!(FAREWELL_BYTES < 1 << 20);
     assert_unharmed(&mut world, olga, ben, document);
 }
 
