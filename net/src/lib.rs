@@ -1,1 +1,41 @@
-//! Placeholder.
+//! How it travels: the iroh endpoint, joining, and the loop that drives the engine.
+//!
+//! In reading order: an endpoint lets in whoever is known; a greeting makes a connection a link; the driver feeds the
+//! engine from links, workers, storage and timers, and carries out what it wants; the dialler keeps links to whom
+//! it wants; joining is for those who are not known yet; and the [`Hub`] is the handle on all of it.
+//!
+//! Deliberately not here: who may do what (`katori-acl`), what is sent to whom (`katori-core`), and what an app
+//! sees (`katori`).
+
+mod address;
+mod error;
+mod framing;
+mod randomness;
+mod settings;
+
+mod endpoint;
+mod guests;
+
+mod flow;
+mod greeting;
+mod link;
+
+mod dialer;
+mod documents;
+mod driver;
+mod status;
+mod storage;
+
+mod accept;
+mod join;
+
+mod hub;
+
+pub use documents::{Edit, OpenDocument, Saving};
+pub use endpoint::Network;
+pub use error::HubError;
+pub use greeting::JOIN_ALPN;
+pub use hub::{EVENT_CAPACITY, Hub, HubConfig};
+pub use join::{JoinError, pair};
+pub use katori_core::wire::SYNC_ALPN;
+pub use status::{PeerState, PeerStatus};

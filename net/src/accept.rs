@@ -1,0 +1,188 @@
+//! Connections that come in, and connections that go out, until they are links.
+//!
+//! Our own loop instead of iroh's router, which closes the whole endpoint when one handler panics and bounds
+//! nothing. Each connection has a task of its own, a bound on how many there are, and a limit on every step.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use iroh::Endpoint;
+use iroh::endpoint::{Connection, Incoming};
+use katori_acl::DeviceId;
+use katori_core::wire::SYNC_ALPN;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+use tracing::Instrument;
+
+use crate::address::{AddressBook, device_of, to_dial};
+use crate::driver::{Candidate, Message};
+use crate::endpoint::contact;
+use crate::greeting::{CloseCode, Greeted, Greeting, Hello, Instance, JOIN_ALPN};
+use crate::guests::{Greetings, JoinGate};
+use crate::join::Inviter;
+use crate::link::{self, Admitted};
+use crate::status::path_of;
+
+/// Connections that have come in and are not links yet. A stranger holds such a place for no longer than a
+/// handshake takes; beyond this many, newcomers are turned away.
+const ARRIVALS: usize = 64;
+/// How long a handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a dial may take: iroh itself would wait 30 seconds for an address that is dead.
+pub(crate) const DIAL_TIMEOUT: Duration = Duration::from_secs(8);
+/// How long a refusal may take to arrive.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What it takes to make a connection a link.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) instance: Instance,
+    pub(crate) book: Arc<AddressBook>,
+    pub(crate) messages: mpsc::Sender<Message>,
+    pub(crate) joins: JoinGate,
+    pub(crate) inviter: Inviter,
+    pub(crate) greetings: Greetings,
+}
+
+impl Gate {
+    /// Takes connections in until the endpoint closes.
+    pub(crate) async fn accept(self: Arc<Self>) {
+        let arrivals = Arc::new(Semaphore::new(ARRIVALS));
+        while let Some(incoming) = self.endpoint.accept().await {
+            if arrivals.available_permits() < ARRIVALS / 2 && !incoming.remote_addr_validated() {
+                // Makes those who forge their address go away, and everybody else come again.
+                if let Err(error) = incoming.retry() {
+                    tracing::debug!(%error, "no retry");
+                }
+                continue;
+            }
+            let Ok(place) = Arc::clone(&arrivals).try_acquire_owned() else {
+                tracing::warn!("too many connections at once; one was turned away");
+                incoming.refuse();
+                continue;
+            };
+            let gate = Arc::clone(&self);
+            // A panic in it ends this task and nothing else.
+            tokio::spawn(async move {
+                let linked = gate.arrive(incoming).await;
+                drop(place);
+                if let Some((greeted, admitted, welcome)) = linked {
+                    let span = tracing::info_span!("link", peer = %greeted.peer.short(), dialled = "there");
+                    link::run(greeted, admitted, Some(welcome), gate.messages.clone()).instrument(span).await;
+                }
+            });
+        }
+    }
+
+    async fn arrive(&self, incoming: Incoming) -> Option<(Greeted, Admitted, Vec<u8>)> {
+        let accepting =
+            incoming.accept().inspect_err(|error| tracing::debug!(%error, "no handshake")).ok()?;
+        let connection = match timeout(HANDSHAKE_TIMEOUT, accepting).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a handshake failed");
+                return None;
+            }
+            Err(_) => return None,
+        };
+        if connection.alpn() == JOIN_ALPN {
+            match self.joins.enter(Instant::now()) {
+                Some(_place) => self.inviter.receive(connection).await,
+                None => CloseCode::Busy.close(&connection),
+            }
+            return None;
+        }
+        self.greet(connection).await
+    }
+
+    async fn greet(&self, connection: Connection) -> Option<(Greeted, Admitted, Vec<u8>)> {
+        let peer = device_of(connection.remote_id());
+        let Some(_place) = self.greetings.enter(peer) else {
+            CloseCode::Busy.close(&connection);
+            return None;
+        };
+        let mut greeted = match Greeted::dialled(connection).await {
+            Ok(greeted) => greeted,
+            Err(error) => {
+                tracing::info!(peer = %peer.short(), %error, "no greeting");
+                return None;
+            }
+        };
+        match self.admit(&greeted, false).await {
+            Ok(admitted) => Some((greeted, admitted, Greeting::Welcome(self.hello()).encode())),
+            Err(code) => {
+                let refusal = Greeting::Refused(code.reason().into()).encode();
+                let told = async {
+                    crate::framing::write_frame(&mut greeted.send, &refusal).await.ok()?;
+                    greeted.send.finish().ok()?;
+                    greeted.send.stopped().await.ok()
+                };
+                // Whether it arrives or not, the connection is closed with the same reason.
+                let _ = timeout(REFUSAL_TIMEOUT, told).await;
+                code.close(&greeted.connection);
+                None
+            }
+        }
+    }
+
+    /// Dials a device and runs the link that comes of it, or tells the driver that none did.
+    pub(crate) async fn dial(&self, peer: DeviceId) {
+        if let Some((greeted, admitted)) = self.reach(peer).await {
+            let span = tracing::info_span!("link", peer = %peer.short(), dialled = "here");
+            link::run(greeted, admitted, None, self.messages.clone()).instrument(span).await;
+        } else {
+            // If the driver is gone nobody waits for this.
+            let _ = self.messages.send(Message::DialFailed { peer }).await;
+        }
+    }
+
+    async fn reach(&self, peer: DeviceId) -> Option<(Greeted, Admitted)> {
+        let address = to_dial(peer, &self.book.addresses(&peer))?;
+        let connection = match timeout(DIAL_TIMEOUT, self.endpoint.connect(address, SYNC_ALPN)).await {
+            Ok(Ok(connection)) => connection,
+            Ok(Err(error)) => {
+                tracing::debug!(peer = %peer.short(), %error, "cannot be reached");
+                return None;
+            }
+            Err(_) => {
+                tracing::debug!(peer = %peer.short(), "does not answer");
+                return None;
+            }
+        };
+        let greeted = match Greeted::dialling(connection, self.hello()).await {
+            Ok(greeted) => greeted,
+            Err(error) => {
+                tracing::info!(peer = %peer.short(), %error, "no link");
+                return None;
+            }
+        };
+        match self.admit(&greeted, true).await {
+            Ok(admitted) => Some((greeted, admitted)),
+            Err(code) => {
+                code.close(&greeted.connection);
+                None
+            }
+        }
+    }
+
+    fn hello(&self) -> Hello {
+        Hello { instance: self.instance, addresses: contact(&self.endpoint).addresses }
+    }
+
+    async fn admit(&self, greeted: &Greeted, dialled_here: bool) -> Result<Admitted, CloseCode> {
+        let mut addresses: Vec<String> =
+            path_of(&greeted.connection).and_then(|path| path.address).into_iter().collect();
+        addresses.extend(greeted.hello.addresses.iter().cloned());
+        let candidate = Candidate {
+            peer: greeted.peer,
+            instance: greeted.hello.instance,
+            dialled_here,
+            addresses,
+            connection: Some(greeted.connection.weak_handle()),
+        };
+        let (reply, answer) = oneshot::channel();
+        self.messages.send(Message::Candidate(candidate, reply)).await.map_err(|_| CloseCode::Done)?;
+        answer.await.unwrap_or(Err(CloseCode::Done))
+    }
+}

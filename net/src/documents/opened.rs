@@ -1,0 +1,244 @@
+//! One document in memory, and the handle that apps hold on it.
+//!
+//! A panic while the document is being changed leaves it in doubt, so it is read again from the store before
+//! anybody uses it. What was not durable by then is lost, and whoever waits for it is told so.
+
+use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
+
+use automerge::ChangeHash;
+use automerge::transaction::Transaction;
+use katori_acl::{Access, ResourceId};
+use katori_core::document::{Document, EditError, Edited, Shown};
+use katori_core::engine::{Outcome, Work};
+use katori_core::gate::RawChange;
+use katori_core::store::Write;
+use katori_core::time::Timestamp;
+use tokio::sync::watch;
+
+use super::Library;
+use super::saving::{Ended, Progress, Saving};
+
+/// One document in memory.
+#[derive(Debug)]
+pub(super) struct Opened {
+    id: ResourceId,
+    library: Arc<Library>,
+    document: Mutex<State>,
+    progress: watch::Sender<Progress>,
+    watched: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    document: Document,
+    /// The number of the last edit.
+    edits: u64,
+    /// The generation and number of a flush on its way to the disk.
+    flushing: Option<(u64, u64)>,
+    /// It could not be read again after a fault, and must not be worked on.
+    broken: Option<String>,
+    /// Something was added since it was loaded, so that a new snapshot is worth while.
+    changed: bool,
+}
+
+impl State {
+    fn new(document: Document) -> Self {
+        Self { document, edits: 0, flushing: None, broken: None, changed: false }
+    }
+}
+
+impl Opened {
+    pub(super) fn load(id: ResourceId, access: Arc<Access>, library: Arc<Library>) -> Result<Self, String> {
+        let document = Mutex::new(State::new(library.load(id, access)?));
+        let ended = library.ended.get().cloned();
+        let progress = watch::Sender::new(Progress { ended, ..Progress::default() });
+        Ok(Self { id, library, document, progress, watched: AtomicBool::new(false) })
+    }
+
+    pub(super) fn id(&self) -> ResourceId {
+        self.id
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.document.lock().unwrap_or_else(|poisoned| {
+            let mut state = poisoned.into_inner();
+            self.read_again(&mut state);
+            self.document.clear_poison();
+            state
+        })
+    }
+
+    fn read_again(&self, state: &mut State) {
+        tracing::error!(document = %self.id.short(), "a document is read again after a fault");
+        match self.library.load(self.id, Arc::clone(state.document.access())) {
+            Ok(mut document) => {
+                document.set_watched(self.watched.load(Ordering::Relaxed));
+                *state = State::new(document);
+                self.progress.send_modify(Progress::begin_anew);
+            }
+            Err(reason) => {
+                state.broken = Some(reason.clone());
+                self.end(Ended::Unreadable(reason.into()));
+            }
+        }
+    }
+
+    /// Carries out work. A panic is an outcome like any other.
+    pub(super) fn work(&self, work: Work) -> Outcome {
+        let worked = catch_unwind(AssertUnwindSafe(|| {
+            let mut state = self.lock();
+            if let Some(reason) = &state.broken {
+                return Outcome::Failed(reason.clone());
+            }
+            let outcome = work.task.run(&mut state.document, work.access);
+            if let Outcome::Done(done) = &outcome {
+                state.changed |= !done.writes.is_empty();
+                if let Some(number) = done.flushed {
+                    state.flushing = Some((self.progress.borrow().generation, number));
+                }
+            }
+            outcome
+        }));
+        worked.unwrap_or_else(|_| {
+            drop(self.lock());
+            Outcome::Failed("a fault came up while it was worked on".into())
+        })
+    }
+
+    /// Edits up to this number are durable, unless the document was read again since they were handed over.
+    pub(super) fn durable(&self, number: u64) {
+        let flushing = self.lock().flushing.take_if(|(_, flushed)| *flushed <= number);
+        self.progress.send_modify(|progress| {
+            if let Some((generation, flushed)) = flushing
+                && generation == progress.generation
+            {
+                progress.durable = progress.durable.max(flushed);
+            }
+        });
+    }
+
+    pub(super) fn end(&self, ended: Ended) {
+        self.progress.send_modify(|progress| {
+            progress.ended.get_or_insert(ended);
+        });
+    }
+
+    /// The content is gone; whoever still holds the document sees it empty.
+    pub(super) fn empty(&self, access: Arc<Access>) {
+        let empty = self.library.empty(self.id, access);
+        let mut state = self.lock();
+        *state = State::new(empty);
+        // Under the lock, so that no edit of the old document is counted for the new one.
+        self.progress.send_modify(Progress::begin_anew);
+        self.end(Ended::NotHeld);
+    }
+
+    pub(super) fn saving_everything(&self) -> Saving {
+        let number = self.lock().edits;
+        self.saving(number)
+    }
+
+    pub(super) fn snapshot(&self) -> Option<Write> {
+        let state = self.lock();
+        if !state.changed {
+            return None;
+        }
+        // A snapshot is a cache: if taking one fails, opening takes longer.
+        catch_unwind(AssertUnwindSafe(|| state.document.snapshot())).ok().flatten()
+    }
+
+    fn saving(&self, number: u64) -> Saving {
+        let progress = self.progress.subscribe();
+        let generation = progress.borrow().generation;
+        Saving::new(self.id, generation, number, progress)
+    }
+
+    /// Does something that edits, and tells the engine.
+    fn edit<R, E>(
+        &self,
+        edit: impl FnOnce(&mut Document) -> Result<Edited<R>, EditError<E>>,
+    ) -> Result<(Edited<R>, Saving), EditError<E>> {
+        let mut state = self.lock();
+        let edited = edit(&mut state.document)?;
+        state.edits = edited.number;
+        // Under the lock, so that the generation is the one the edit was made in.
+        let saving = self.saving(edited.number);
+        drop(state);
+        self.library.edits.note(self.id);
+        Ok((edited, saving))
+    }
+}
+
+/// What came of an edit: what it returned, the change if there was any, the way to its being durable, and what it
+/// changed in what is shown, if somebody watches.
+pub type Edit<R> = (R, Option<ChangeHash>, Saving, Option<Shown>);
+
+/// A document that an app has open. Cheap to clone; all clones are the same document.
+#[derive(Debug, Clone)]
+pub struct OpenDocument(Arc<Opened>);
+
+impl OpenDocument {
+    pub(super) fn new(opened: Arc<Opened>) -> Self {
+        Self(opened)
+    }
+
+    /// The document's id.
+    #[must_use]
+    pub fn id(&self) -> ResourceId {
+        self.0.id
+    }
+
+    /// Looks at the document. What comes from elsewhere waits until `look` returns, so it must be quick, and
+    /// must not use this document again.
+    pub fn with<R>(&self, look: impl FnOnce(&Document) -> R) -> R {
+        // A panic in `look` changes nothing, but would count as a fault of the document: it goes on outside.
+        let state = self.0.lock();
+        let result = catch_unwind(AssertUnwindSafe(|| look(&state.document)));
+        drop(state);
+        match result {
+            Ok(result) => result,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+
+    /// Edits the document: at once, here. The [`Saving`] says when the edit is durable, and the patches come
+    /// back if the document is watched; nobody else is told of them.
+    ///
+    /// # Errors
+    /// [`EditError`]; the document is then as it was.
+    ///
+    /// # Panics
+    /// If `edit` does. The document is then read again, and edits that were not durable are lost.
+    pub fn edit<R, E>(
+        &self,
+        edit: impl FnOnce(&mut Transaction<'_>) -> Result<R, E>,
+    ) -> Result<Edit<R>, EditError<E>> {
+        let (edited, saving) = self.0.edit(|document| document.edit(now(), edit))?;
+        Ok((edited.result, edited.hash, saving, edited.shown))
+    }
+
+    /// Takes the history of an imported file as the document's own beginning.
+    ///
+    /// # Errors
+    /// [`EditError`] if the document may not be written, or the changes do not link.
+    pub fn adopt(&self, changes: &[RawChange]) -> Result<Saving, EditError<Infallible>> {
+        let (_, saving) = self.0.edit(|document| document.adopt(changes))?;
+        Ok(saving)
+    }
+
+    /// Whether patches are wanted of what changes.
+    pub fn set_watched(&self, watched: bool) {
+        self.0.watched.store(watched, Ordering::Relaxed);
+        self.0.lock().document.set_watched(watched);
+    }
+}
+
+/// The time, as changes are stamped with it.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,401 @@
+//! The loop that owns the engine: everything that happens comes to it as a message, and everything the engine
+//! wants is carried out here. It never waits for anything but messages, so nothing can wait for it in a circle.
+
+mod clock;
+mod links;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use katori_acl::{Contact, DeviceId};
+use katori_core::engine::{
+    Action, Answer, CloseReason, Command, CommandError, CommandId, Engine, Event, Input, Timer,
+};
+use katori_core::time::Timestamp;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::time::{Instant, sleep_until};
+
+use crate::address::AddressBook;
+use crate::dialer::{Dialer, Standing};
+use crate::documents::{Documents, Edits};
+use crate::greeting::CloseCode;
+use crate::guests::Guests;
+use crate::link::{Admitted, LinkId};
+use crate::status::{Board, Entry};
+use crate::storage::StorageThread;
+pub(crate) use clock::Clock;
+pub(crate) use links::Candidate;
+use links::Links;
+
+/// Messages that wait for the driver. Senders wait when there are more; what one peer can have waiting is
+/// bounded by its flow control besides.
+pub(crate) const MESSAGES: usize = 256;
+/// How long closing waits for links to end in peace.
+const LAST_WORDS: Duration = Duration::from_secs(3);
+/// The longest the driver sleeps, so that a clock that was set forward is noticed.
+const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// A question to the engine.
+type Question = Box<dyn FnOnce(&Engine) + Send>;
+
+/// What the driver is told.
+pub(crate) enum Message {
+    Input(Input),
+    Frame {
+        peer: DeviceId,
+        link: LinkId,
+        frame: Vec<u8>,
+    },
+    Drained {
+        peer: DeviceId,
+        link: LinkId,
+        bytes: usize,
+    },
+    /// A connection wants to become a link.
+    Candidate(Candidate, oneshot::Sender<Result<Admitted, CloseCode>>),
+    LinkDown {
+        peer: DeviceId,
+        link: LinkId,
+    },
+    DialFailed {
+        peer: DeviceId,
+    },
+    Command(Command, oneshot::Sender<Result<Answer, CommandError>>),
+    Ask(Question),
+    /// Devices may be found there.
+    Learned(Vec<Contact>),
+    NetworkChanged,
+    /// Ends everything, in peace.
+    Close,
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message").finish_non_exhaustive()
+    }
+}
+
+/// How quiet it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Quiet {
+    /// Nothing is being worked on, stored or sent.
+    pub(crate) idle: bool,
+    /// Besides, everybody who could be reached has compared everything.
+    pub(crate) settled: bool,
+}
+
+/// What the driver works with, and shares.
+pub(crate) struct Surroundings {
+    pub(crate) documents: Arc<Documents>,
+    pub(crate) storage: StorageThread,
+    pub(crate) guests: Arc<Guests>,
+    pub(crate) book: Arc<AddressBook>,
+    pub(crate) board: Arc<Board>,
+    pub(crate) edits: Arc<Edits>,
+    pub(crate) events: broadcast::Sender<Event>,
+    pub(crate) quiet: watch::Sender<Quiet>,
+    /// Dials a device, and tells of it.
+    pub(crate) dial: Option<Box<dyn Fn(DeviceId) + Send>>,
+    /// Where those who work for the driver answer.
+    pub(crate) messages: mpsc::WeakSender<Message>,
+}
+
+/// See the module.
+pub(crate) struct Driver {
+    engine: Engine,
+    clock: Clock,
+    around: Surroundings,
+    links: Links,
+    dialer: Dialer,
+    wanted: BTreeSet<DeviceId>,
+    timers: BTreeSet<(Timestamp, u64, Timer)>,
+    timers_set: u64,
+    replies: BTreeMap<CommandId, oneshot::Sender<Result<Answer, CommandError>>>,
+    commands: u64,
+    /// Tasks that run, and commits under way.
+    working: usize,
+    storing: usize,
+    closing: Option<Instant>,
+}
+
+impl Driver {
+    pub(crate) fn new(engine: Engine, around: Surroundings, dice: u64) -> Self {
+        let links = Links::new(engine.me().device());
+        Self {
+            engine,
+            clock: Clock::default(),
+            around,
+            links,
+            dialer: Dialer::new(dice),
+            wanted: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            timers_set: 0,
+            replies: BTreeMap::new(),
+            commands: 0,
+            working: 0,
+            storing: 0,
+            closing: None,
+        }
+    }
+
+    /// Runs until it is told to close, or everybody who could tell it anything is gone.
+    pub(crate) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        self.handle(Input::Started);
+        let edits = Arc::clone(&self.around.edits);
+        loop {
+            self.dial();
+            self.report();
+            if self.closing.is_some_and(|by| self.links.is_empty() || Instant::now() >= by) {
+                return;
+            }
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Some(message) => self.take(message),
+                    None => return,
+                },
+                () = edits.made.notified() => {
+                    for document in edits.take() {
+                        self.handle(Input::Edited { document });
+                    }
+                }
+                () = sleep_until(self.next_wake()) => {}
+            }
+            self.fire_timers();
+        }
+    }
+
+    fn next_wake(&mut self) -> Instant {
+        let now = self.clock.now();
+        let timer = self.timers.first().map(|(at, _, _)| *at);
+        let dial = self.around.dial.as_ref().and_then(|_| self.dialer.next_due());
+        let wait =
+            timer.into_iter().chain(dial).min().map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
+        let wake = Instant::now() + wait;
+        self.closing.map_or(wake, |by| wake.min(by))
+    }
+
+    fn fire_timers(&mut self) {
+        let now = self.clock.now();
+        while let Some((at, _, _)) = self.timers.first()
+            && *at <= now
+        {
+            if let Some((_, _, timer)) = self.timers.pop_first() {
+                self.handle(Input::Timer(timer));
+            }
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Input(input) => {
+                if matches!(input, Input::Worked { .. }) {
+                    self.working = self.working.saturating_sub(1);
+                }
+                if matches!(input, Input::Stored { .. } | Input::StoreFailed { .. }) {
+                    self.storing = self.storing.saturating_sub(1);
+                }
+                self.handle(input);
+            }
+            Message::Frame { peer, link, frame } => {
+                if self.links.is_current(peer, link) {
+                    self.handle(Input::Received { peer, frame });
+                }
+            }
+            Message::Drained { peer, link, bytes } => {
+                if self.links.drained(peer, link, bytes) {
+                    self.handle(Input::Drained { peer, bytes });
+                }
+            }
+            Message::Candidate(candidate, reply) => {
+                let peer = candidate.peer;
+                let admitted = self.admit(candidate);
+                // The connection may have gone away while it waited for the answer.
+                if let Err(Ok(unused)) = reply.send(admitted) {
+                    self.link_down(peer, unused.id);
+                }
+            }
+            Message::LinkDown { peer, link } => self.link_down(peer, link),
+            Message::DialFailed { peer } => {
+                let now = self.clock.now();
+                self.dialer.failed(now, peer);
+            }
+            Message::Command(command, reply) => {
+                self.commands += 1;
+                let id = CommandId(self.commands);
+                self.replies.insert(id, reply);
+                self.handle(Input::Command { id, command });
+            }
+            Message::Ask(question) => {
+                // Whoever asks and then looks whether it is quiet sees what was before the question.
+                self.report();
+                let engine = &self.engine;
+                if catch_unwind(AssertUnwindSafe(|| question(engine))).is_err() {
+                    tracing::error!("a question to the engine panicked");
+                }
+            }
+            Message::Learned(contacts) => self.learn(&contacts),
+            Message::NetworkChanged => {
+                let now = self.clock.now();
+                self.dialer.nudge_all(now);
+            }
+            Message::Close => {
+                self.closing = Some(Instant::now() + LAST_WORDS);
+                self.links.close_in_peace();
+            }
+        }
+    }
+
+    fn link_down(&mut self, peer: DeviceId, link: LinkId) {
+        if self.links.remove(peer, link) {
+            tracing::info!(peer = %peer.short(), "unlinked");
+            let now = self.clock.now();
+            self.dialer.unlinked(now, peer, self.wanted.contains(&peer));
+            self.handle(Input::Disconnected { peer });
+        }
+    }
+
+    fn learn(&mut self, contacts: &[Contact]) {
+        let (now, me) = (self.clock.now(), self.engine.me().device());
+        for contact in contacts.iter().filter(|contact| contact.device != me) {
+            let write = self.around.book.learn(contact.device, &contact.addresses);
+            if write.is_some() {
+                self.dialer.nudge(now, &contact.device);
+            }
+            self.around.storage.put(write);
+        }
+    }
+
+    /// Makes a connection a link, or says why not.
+    fn admit(&mut self, candidate: Candidate) -> Result<Admitted, CloseCode> {
+        let peer = candidate.peer;
+        if self.closing.is_some() {
+            return Err(CloseCode::Done);
+        }
+        if !self.around.guests.is_known(&peer) {
+            return Err(CloseCode::Unknown);
+        }
+        let addresses = candidate.addresses.clone();
+        let (admitted, replaced) = self.links.admit(candidate)?;
+        if replaced {
+            self.handle(Input::Disconnected { peer });
+        }
+        let now = self.clock.now();
+        self.dialer.linked(now, peer);
+        self.learn(&[Contact { device: peer, addresses }]);
+        tracing::info!(peer = %peer.short(), "linked");
+        self.handle(Input::Connected { peer });
+        Ok(admitted)
+    }
+
+    fn dial(&mut self) {
+        let now = self.clock.now();
+        let Some(dial) = &self.around.dial else { return };
+        if self.closing.is_some() {
+            return;
+        }
+        for peer in self.dialer.take_due(now) {
+            tracing::debug!(peer = %peer.short(), "dialling");
+            dial(peer);
+        }
+    }
+
+    /// Hands an input to the engine and carries out what it wants.
+    fn handle(&mut self, input: Input) {
+        self.engine.handle(self.clock.now(), input);
+        while let Some(action) = self.engine.poll_action() {
+            self.carry_out(action);
+        }
+        self.around.guests.set_invites_open(self.engine.invites().next().is_some());
+    }
+
+    fn carry_out(&mut self, action: Action) {
+        match action {
+            Action::Send { peer, frame } => self.links.send(peer, frame),
+            Action::Consumed { peer, bytes } => self.links.consumed(peer, bytes),
+            Action::Close { peer, reason } => {
+                let code = match reason {
+                    CloseReason::NothingShared => CloseCode::NothingShared,
+                    CloseReason::Protocol | _ => CloseCode::Protocol,
+                };
+                self.links.stop(peer, code);
+            }
+            Action::Work { document, work } => {
+                self.working += 1;
+                let (documents, messages) =
+                    (Arc::clone(&self.around.documents), self.around.messages.clone());
+                tokio::spawn(async move {
+                    let outcome = documents.work(document, work).await;
+                    if let Some(messages) = messages.upgrade() {
+                        // If the driver is gone nobody waits for the outcome.
+                        let _ = messages.send(Message::Input(Input::Worked { document, outcome })).await;
+                    }
+                });
+            }
+            Action::Persist { commit, writes } => {
+                self.storing += 1;
+                self.around.storage.commit(commit, writes);
+            }
+            Action::Schedule { at, timer } => {
+                self.timers_set += 1;
+                self.timers.insert((at, self.timers_set, timer));
+            }
+            Action::Notify(event) => self.notify(event),
+            Action::Reply { id, result } => {
+                if let Some(reply) = self.replies.remove(&id) {
+                    // Whoever asked may have stopped waiting.
+                    let _ = reply.send(result);
+                }
+            }
+            other => tracing::error!(?other, "an action that this version cannot carry out"),
+        }
+    }
+
+    fn notify(&mut self, event: Event) {
+        match &event {
+            Event::Durable { document, number } => {
+                let write = self.around.documents.durable(*document, *number);
+                self.around.storage.put(write);
+            }
+            Event::Peers { known, wanted } => {
+                self.around.guests.set_known(known.clone());
+                self.links.keep_only(known);
+                self.wanted.clone_from(wanted);
+                let now = self.clock.now();
+                self.dialer.set_wanted(now, wanted);
+            }
+            Event::Settled { peer } => self.links.settled(*peer),
+            Event::StoreFailed { error } => self.around.documents.store_failed(error),
+            Event::Suspicious { peer, what } => tracing::warn!(peer = %peer.short(), what, "suspicious"),
+            Event::Changed { .. }
+            | Event::Access { .. }
+            | Event::Receipt { .. }
+            | Event::Roster { .. }
+            | Event::Unreadable { .. }
+            | _ => {}
+        }
+        // Nobody need be listening.
+        let _ = self.around.events.send(event);
+    }
+
+    /// Puts up how it stands, for those who ask without waiting for an answer.
+    fn report(&self) {
+        let entries = self.dialer.standings().map(|(device, standing, _)| {
+            let link = self.links.watch(&device);
+            (device, Entry { standing, link })
+        });
+        self.around.board.set(entries.collect());
+        let idle =
+            self.working == 0 && self.storing == 0 && self.around.edits.is_empty() && self.links.all_sent();
+        let mut standings = self.dialer.standings();
+        let compared = standings.all(|(device, standing, tried)| match standing {
+            Standing::Linked { .. } => self.links.is_settled(&device),
+            Standing::Waiting { .. } => tried,
+            Standing::Dialling => false,
+        });
+        let quiet = Quiet { idle, settled: idle && (compared || self.around.dial.is_none()) };
+        self.around.quiet.send_if_modified(|before| std::mem::replace(before, quiet) != quiet);
+    }
+}

@@ -1,0 +1,17 @@
+//! Hubs over real endpoints on this machine: what people do, and what strangers and broken peers do to them.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "in a test, stopping where it happens is the report"
+)]
+
+mod closing;
+mod hostile;
+mod joining;
+mod syncing;
+mod unseen;
+mod world;
