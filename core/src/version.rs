@@ -62,6 +62,12 @@ impl VersionVector {
         self.0.iter().map(|(actor, tips)| (&**actor, tips.iter().map(|(tip, sequence)| (*sequence, tip))))
     }
 
+    /// How many actors there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// Whether nothing is stored.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -74,7 +74,6 @@ impl Document {
                     farewell.1 += change.bytes().len();
                     held = held.saturating_add(change.bytes().len());
                     let header = change.header();
-                    report.received.raise(&header.actor, header.seq, header.hash);
                     if batch.farewell
                         && (farewell.0 > self.limits.farewell_changes
                             || farewell.1 > self.limits.farewell_bytes)
@@ -88,8 +87,9 @@ impl Document {
                 }
             }
             for bytes in &batch.vouches {
-                report.vouches.extend(UnverifiedVouch::decode(bytes).map(|vouch| vouch.id()));
-                if !self.admit_vouch(bytes, &mut writes) {
+                if self.admit_vouch(bytes, &mut writes) {
+                    report.vouches.extend(UnverifiedVouch::decode(bytes).map(|vouch| vouch.id()));
+                } else {
                     report.vouches_refused += 1;
                 }
             }
@@ -110,7 +110,8 @@ impl Document {
         new: &mut Vec<u32>,
         writes: &mut Vec<Write>,
     ) {
-        if self.graph.contains(&change.header().hash) {
+        let header = change.header().clone();
+        if self.graph.contains(&header.hash) {
             report.known += 1;
         } else if self.graph.absent(&change.header().deps).is_empty() {
             if self.place(&change, new, writes) {
@@ -128,6 +129,9 @@ impl Document {
                 orphans.push(change);
                 report.orphans += 1;
             }
+        }
+        if self.graph.contains(&header.hash) {
+            report.received.raise(&header.actor, header.seq, header.hash);
         }
     }
 

@@ -20,6 +20,10 @@ use crate::store::Write;
 use crate::time::Timestamp;
 use crate::wire::Frame;
 
+/// Rosters kept that no document here names: people met, or named by somebody before the document that does.
+/// More come in again with what names them.
+const MAX_UNNAMED_ROSTERS: usize = 1024;
+
 /// A change of access on its way to the disk.
 #[derive(Debug, Default)]
 pub(super) struct AccessChange {
@@ -44,6 +48,10 @@ impl Engine {
         records: &[Vec<u8>],
         vouches: Vec<Vec<u8>>,
     ) {
+        if from.is_some() && self.is_one_roster_too_many(&subject) {
+            tracing::debug!("a roster that nothing here names is not kept");
+            return;
+        }
         let mut refused = 0;
         for bytes in records {
             let verified = match UnverifiedRecord::decode(bytes) {
@@ -51,21 +59,21 @@ impl Engine {
                     refused += 1;
                     continue;
                 }
-                Ok(record) => {
-                    if let Some(session) = from.and_then(|peer| self.sessions.get_mut(&peer)) {
-                        session.records.insert(record.id());
-                    }
-                    if self.registry.contains(&record.id()) {
-                        continue;
-                    }
-                    record.verify().map_err(|error| error.to_string())
+                Ok(record) if self.registry.contains(&record.id()) => {
+                    self.note_record_of(from, record.id());
+                    continue;
                 }
+                Ok(record) => record.verify().map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),
             };
             match verified {
                 Ok(record) => {
-                    if let Inserted::Refused(reason) = self.registry.insert(record) {
-                        tracing::debug!(%reason, "a record is not kept");
+                    let id = record.id();
+                    match self.registry.insert(record) {
+                        Inserted::Refused(reason) => tracing::debug!(%reason, "a record is not kept"),
+                        Inserted::New | Inserted::Known | Inserted::Waiting | _ => {
+                            self.note_record_of(from, id);
+                        }
                     }
                 }
                 Err(reason) => {
@@ -88,6 +96,24 @@ impl Engine {
         self.gather_changes(now, from);
     }
 
+    /// A peer has this record. Only of records worth keeping, so that a peer cannot fill memory with others.
+    fn note_record_of(&mut self, peer: Option<DeviceId>, id: RecordId) {
+        if let Some(session) = peer.and_then(|peer| self.sessions.get_mut(&peer)) {
+            session.records.insert(id);
+        }
+    }
+
+    /// Whether a roster is unknown, and there are as many already as may be kept that nothing here names.
+    fn is_one_roster_too_many(&self, subject: &Subject) -> bool {
+        let unnamed = |subject: &Subject| match subject {
+            Subject::Roster(person) => self.registry.resources_naming(*person).is_empty(),
+            Subject::Resource(_) => false,
+        };
+        self.registry.record_ids(subject).is_empty()
+            && unnamed(subject)
+            && self.registry.subjects().filter(unnamed).count() >= MAX_UNNAMED_ROSTERS
+    }
+
     /// Takes in records signed here, and answers a command when they are durable.
     pub(super) fn admit_own(
         &mut self,
@@ -107,26 +133,30 @@ impl Engine {
     /// Notes what the registry stores that it did not before, and begins the next change of access.
     fn gather_changes(&mut self, now: Timestamp, from: Option<DeviceId>) {
         let changes = self.registry.take_changes();
+        let stored = changes.stored.iter().filter_map(|id| self.registry.record(id));
+        let mut touched = BTreeSet::new();
+        for subject in stored.map(VerifiedRecord::subject).collect::<BTreeSet<_>>() {
+            match subject {
+                Subject::Resource(document) => {
+                    touched.insert(document);
+                }
+                Subject::Roster(person) => touched.extend(self.registry.resources_naming(person)),
+            }
+        }
+        for document in &touched {
+            self.note_standing(now, *document, from);
+            if self.standing(*document) == Standing::Unknown {
+                // It gives this person nothing: whoever sent it does not fill our disk with it.
+                self.registry.forget(&Subject::Resource(*document));
+            }
+        }
+        self.access_next.documents.extend(touched);
         for id in &changes.dropped {
             self.access_next.writes.push(drop_record_row(id));
         }
-        for id in &changes.stored {
-            let Some(record) = self.registry.record(id) else { continue };
-            let subject = record.subject();
+        for record in changes.stored.iter().filter_map(|id| self.registry.record(id)) {
             self.access_next.writes.push(record_row(record));
-            self.access_next.new.entry(subject).or_default().insert(*id);
-            match subject {
-                Subject::Resource(document) => {
-                    self.access_next.documents.insert(document);
-                }
-                Subject::Roster(person) => {
-                    self.access_next.documents.extend(self.registry.resources_naming(person));
-                }
-            }
-        }
-        let touched = self.access_next.documents.clone();
-        for document in touched {
-            self.note_standing(now, document, from);
+            self.access_next.new.entry(record.subject()).or_default().insert(record.id());
         }
         self.begin_access_change(now);
     }

@@ -62,6 +62,11 @@ pub enum Command {
         /// Rosters and grants.
         records: Vec<Vec<u8>>,
     },
+    /// Takes the roster of somebody met elsewhere, so that they can be given a role.
+    Meet {
+        /// Its records.
+        roster: Vec<Vec<u8>>,
+    },
     /// Gives somebody known a role.
     Grant {
         /// In which document.
@@ -230,7 +235,11 @@ impl Engine {
             }
             Command::Uninvite { key } => self.uninvite(key),
             Command::Redeem { claim, roster } => self.redeem(now, &claim, &roster),
-            Command::Joined { document, records } => Ok(self.joined(now, document, &records)),
+            Command::Joined { document, records } => self.joined(now, document, &records),
+            Command::Meet { roster } => {
+                self.admit_each(now, &roster);
+                Ok(Next::Records(Vec::new(), Answer::Done))
+            }
             Command::Grant { document, to, offer } => {
                 let grant = self.grant(document, Audience::Person(to), offer, None)?;
                 Ok(Next::Records(vec![grant], Answer::Done))
@@ -442,18 +451,30 @@ impl Engine {
     }
 
     /// Takes what redeeming an invitation gave, and accepts the document.
-    fn joined(&mut self, now: Timestamp, document: ResourceId, records: &[Vec<u8>]) -> Next {
+    fn joined(
+        &mut self,
+        now: Timestamp,
+        document: ResourceId,
+        records: &[Vec<u8>],
+    ) -> Result<Next, CommandError> {
+        let genesis = Subject::Resource(document).genesis();
+        let is_genesis = |bytes: &Vec<u8>| UnverifiedRecord::decode(bytes).is_ok_and(|it| it.id() == genesis);
+        if !records.iter().any(is_genesis) {
+            return Err(CommandError::InviteInvalid);
+        }
+        self.set_standing(document, Standing::Accepted);
+        self.admit_each(now, records);
+        Ok(Next::Records(Vec::new(), Answer::Joined { document: Some(document), records: Vec::new() }))
+    }
+
+    /// Admits records of several subjects, each under its own. What does not verify is not kept.
+    fn admit_each(&mut self, now: Timestamp, records: &[Vec<u8>]) {
         for bytes in records {
-            // Each is admitted under its own subject; what does not verify or is nobody's is not kept.
             if let Ok(record) = UnverifiedRecord::decode(bytes) {
                 let subject = record.subject();
                 self.admit(now, None, subject, std::slice::from_ref(bytes), Vec::new());
             }
         }
-        if self.registry.access(document).is_some() {
-            self.set_standing(document, Standing::Accepted);
-        }
-        Next::Records(Vec::new(), Answer::Joined { document: Some(document), records: Vec::new() })
     }
 
     pub(super) fn sign_revoke(&self, document: ResourceId, target: RecordId) -> Option<VerifiedRecord> {

@@ -14,6 +14,9 @@ use crate::document::{Batch, Done, IngestReport, Peer, Want};
 use crate::time::Timestamp;
 use crate::wire::Frame;
 
+/// How often a vouch that is owed is put off while an exchange is in progress, which a peer could draw out.
+const MAX_POSTPONED: u8 = 15;
+
 /// How far a document's present step is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Phase {
@@ -50,6 +53,7 @@ pub(super) struct Held {
     pub(super) received: BTreeMap<DeviceId, usize>,
     pub(super) discharge: bool,
     pub(super) discharge_scheduled: bool,
+    pub(super) discharge_postponed: u8,
     pub(super) serve: BTreeSet<DeviceId>,
     pub(super) hand_over: BTreeSet<DeviceId>,
 }
@@ -321,12 +325,14 @@ impl Engine {
     pub(super) fn discharge_due(&mut self, now: Timestamp, document: ResourceId) {
         let busy = self.sessions.values().any(|session| session.is_exchanging(document));
         let Some(state) = self.documents.get_mut(&document) else { return };
-        if busy {
+        if busy && state.work.discharge_postponed < MAX_POSTPONED {
+            state.work.discharge_postponed += 1;
             let delay = self.random_delay(VOUCH_DELAY);
             self.schedule(now + delay, Timer::Discharge(document));
             return;
         }
         state.work.discharge_scheduled = false;
+        state.work.discharge_postponed = 0;
         state.work.discharge = true;
         self.advance(now, document);
     }

@@ -10,8 +10,8 @@ use super::rows::receipt_row;
 use super::{Action, CloseReason, Engine, Event, MAX_UNKNOWN_SUBJECTS};
 use crate::document::{Batch, Peer};
 use crate::time::Timestamp;
-use crate::version::VersionVector;
-use crate::wire::{Frame, MAX_ENTRIES};
+use crate::version::{MAX_ACTORS, VersionVector};
+use crate::wire::{Frame, MAX_ENTRIES, MAX_RECORDS};
 
 /// Bytes of frames that somebody who lost the role may hand over in the one session it is given.
 pub const FAREWELL_BYTES: usize = 256 << 10;
@@ -146,9 +146,10 @@ impl Engine {
 
     fn inventory(&mut self, now: Timestamp, peer: DeviceId, entries: Vec<(Subject, [u8; 32])>) {
         for (subject, digest) in entries {
+            let shared = self.may_name(now, &peer, subject);
             let Some(session) = self.sessions.get_mut(&peer) else { return };
-            session.named.insert(subject);
-            if self.may_name(now, &peer, subject) {
+            if shared {
+                session.named.insert(subject);
                 if self.digest(&subject) == digest {
                     self.in_step(now, peer, subject);
                 } else {
@@ -171,6 +172,7 @@ impl Engine {
                 self.suspicious(peer, "more subjects than one session may name");
                 return;
             }
+            session.named.insert(subject);
             self.ask(now, peer, subject);
         }
         if let Some(session) = self.sessions.get_mut(&peer) {
@@ -270,6 +272,10 @@ impl Engine {
         };
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.records.extend(missing.iter().map(VerifiedRecord::id));
+        if let Subject::Resource(document) = subject {
+            // A new round of comparing begins: the version that follows is answered with ours.
+            session.version_sent.remove(&document);
+        }
         if allowed {
             session.records.extend(ids.iter().copied());
             session.told.insert(subject);
@@ -358,6 +364,9 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         // What is on its way to the peer counts as known to it, though it had not when it said this.
         let known = session.live.entry(document).or_default();
+        if known.version.len() > 2 * MAX_ACTORS || known.vouches.len() > 2 * MAX_RECORDS {
+            *known = Peer::default();
+        }
         known.version.merge(version);
         known.vouches.extend(vouches);
         let answered =

@@ -425,8 +425,7 @@ impl World {
                 engine.registry().records(&Subject::Roster(person)).map(|r| r.bytes().to_vec()).collect()
             })
             .unwrap_or_default();
-        let nowhere = ResourceId::from_bytes([0; 32]);
-        let result = self.command(to, Command::Joined { document: nowhere, records });
+        let result = self.command(to, Command::Meet { roster: records });
         assert!(result.is_ok(), "an introduction failed: {result:?}");
     }
 

@@ -1,18 +1,16 @@
-//! The measurements, with the editing trace at hand.
+//! The measurements, with the editing trace replayed into a document.
 
 use std::ffi::OsString;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
-use crate::steps::{Steps, cargo};
+use crate::steps::{Steps, cargo, target_folder};
 use crate::trace;
 
 pub(crate) fn run(given_trace: Option<&Path>, rest: &[OsString]) -> Result<()> {
-    let trace = match given_trace {
-        Some(path) => std::path::absolute(path).context("the path of the trace")?,
-        None => trace::find()?,
-    };
-    let mut measure = cargo(&["run", "--release", "--package", "katori-bench", "--", "--trace"]);
-    Steps::default().run("measurements", measure.arg(trace).args(rest))
+    let document = target_folder().join("bench.automerge");
+    trace::run(&document, given_trace)?;
+    let mut measure = cargo(&["run", "--release", "--package", "katori-bench", "--", "--document"]);
+    Steps::default().run("measurements", measure.arg(document).args(rest))
 }

@@ -47,7 +47,7 @@ enum Chore {
 fn main() -> ExitCode {
     let done = match Arguments::parse().chore {
         Chore::Test => test::run(),
-        Chore::Trace { .. } if cfg!(debug_assertions) => steps::again_in_release(),
+        Chore::Trace { .. } | Chore::Bench { .. } if cfg!(debug_assertions) => steps::again_in_release(),
         Chore::Trace { output, trace } => trace::run(&output, trace.as_deref()),
         Chore::Bench { trace, rest } => bench::run(trace.as_deref(), &rest),
         Chore::Deep => deep::run(),
