@@ -351,6 +351,8 @@ pub struct OpenInvite {
     pub expires: Option<u64>,
     /// How many may still use it; nothing for any number.
     pub uses: Option<u32>,
+    /// Devices that used it. One whose answer was lost on the way may ask again.
+    pub used_by: BTreeSet<DeviceId>,
 }
 
 /// What an invitation is for.
@@ -499,7 +501,7 @@ impl Engine {
         self.receipts.get(&(document, device)).map(Vec::as_slice)
     }
 
-    /// Invitations made here that are still open.
+    /// Invitations made here that have not ended, used up ones among them until they expire.
     pub fn invites(&self) -> impl Iterator<Item = &OpenInvite> {
         self.invites.values()
     }

@@ -7,14 +7,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use katori_acl::bounds::EXPIRY_GRACE_MS;
 use katori_acl::{
-    Audience, DeviceId, Grant, Inserted, PersonId, Record, RecordId, ResourceId, Subject, UnverifiedRecord,
-    VerifiedRecord,
+    Audience, DeviceId, Grant, Inserted, InviteKey, PersonId, Record, RecordId, ResourceId, Subject,
+    UnverifiedRecord, VerifiedRecord,
 };
 
 use super::commit::After;
 use super::content::Phase;
 use super::rows::{drop_record_row, record_row};
-use super::{Action, Answer, CommandId, DocumentState, Engine, Event, MAX_OFFERS, Standing, Task, Work};
+use super::{
+    Action, Answer, CommandId, DocumentState, Engine, Event, MAX_OFFERS, OpenInvite, Standing, Task, Work,
+};
 use crate::document::remove_content;
 use crate::store::Write;
 use crate::time::Timestamp;
@@ -373,6 +375,13 @@ impl Engine {
 
     /// Grants that ended by the clock are ended for good by whoever stands upstream of them.
     pub(super) fn expire(&mut self, now: Timestamp) {
+        let ended = |invite: &OpenInvite| invite.expires.is_some_and(|expires| expires <= now.0);
+        let ended: Vec<InviteKey> =
+            self.invites.values().filter(|invite| ended(invite)).map(|invite| invite.key).collect();
+        for key in ended {
+            self.invites.remove(&key);
+            self.write([OpenInvite::end(&key)]);
+        }
         let documents: Vec<ResourceId> = self.documents.keys().copied().collect();
         let mut revokes = Vec::new();
         for document in documents {

@@ -1,6 +1,6 @@
 //! What somebody at this device asks for: creating, inviting, granting, revoking, accepting, deleting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use automerge::ChangeHash;
@@ -228,7 +228,13 @@ impl Engine {
             Command::Create { name } => self.create(name),
             Command::Invite { document, offer, key, uses } => self.invite(document, offer, key, uses),
             Command::InviteDevice { key, expires } => {
-                let open = OpenInvite { key, purpose: InvitePurpose::Device, expires, uses: Some(1) };
+                let open = OpenInvite {
+                    key,
+                    purpose: InvitePurpose::Device,
+                    expires,
+                    uses: Some(1),
+                    used_by: BTreeSet::new(),
+                };
                 self.require_full()?;
                 self.open_invite(open);
                 Ok(Next::Records(Vec::new(), Answer::Done))
@@ -343,7 +349,7 @@ impl Engine {
         let record = self.grant(document, Audience::Invite(key), offer, uses)?;
         let Offer { role, share, expires } = offer;
         let purpose = InvitePurpose::Document { document, role, grant: record.id(), share };
-        self.open_invite(OpenInvite { key, purpose, expires, uses });
+        self.open_invite(OpenInvite { key, purpose, expires, uses, used_by: BTreeSet::new() });
         Ok(Next::Records(vec![record], Answer::Done))
     }
 
@@ -370,7 +376,11 @@ impl Engine {
         roster: &[Vec<u8>],
     ) -> Result<Next, CommandError> {
         let claim = claim.claim();
-        let invite = self.invites.get(&claim.invite).cloned().ok_or(CommandError::InviteInvalid)?;
+        let mut invite = self.invites.get(&claim.invite).cloned().ok_or(CommandError::InviteInvalid)?;
+        let again = invite.used_by.contains(&claim.joiner);
+        if invite.uses == Some(0) && !again {
+            return Err(CommandError::InviteInvalid);
+        }
         if invite.expires.is_some_and(|expires| expires <= now.0) {
             return Err(CommandError::InviteExpired);
         }
@@ -386,13 +396,10 @@ impl Engine {
                 self.redeem_document(now, claim, roster, document, Offer { role, share, expires: None })?
             }
         };
-        match invite.uses {
-            Some(0 | 1) => {
-                self.invites.remove(&invite.key);
-                self.write([OpenInvite::end(&invite.key)]);
-            }
-            Some(uses) => self.open_invite(OpenInvite { uses: Some(uses - 1), ..invite }),
-            None => {}
+        if !again {
+            invite.uses = invite.uses.map(|uses| uses.saturating_sub(1));
+            invite.used_by.insert(claim.joiner);
+            self.open_invite(invite);
         }
         Ok(next)
     }
@@ -401,6 +408,12 @@ impl Engine {
         self.require_full()?;
         let person = self.me.person;
         let roster = self.registry.roster(person).ok_or(CommandError::JoinerUnknown)?;
+        let subject = Subject::Roster(person);
+        let mut records: Vec<Vec<u8>> =
+            self.registry.records(&subject).map(|record| record.bytes().to_vec()).collect();
+        if roster.contains(&claim.joiner) {
+            return Ok(Next::Records(Vec::new(), Answer::Joined { document: None, records }));
+        }
         let add = Record::RosterOperation(RosterOperation {
             roster: person,
             by: self.me.device(),
@@ -413,9 +426,6 @@ impl Engine {
             },
         })
         .sign(&self.me.key)?;
-        let subject = Subject::Roster(person);
-        let mut records: Vec<Vec<u8>> =
-            self.registry.records(&subject).map(|record| record.bytes().to_vec()).collect();
         records.push(add.bytes().to_vec());
         Ok(Next::Records(vec![add], Answer::Joined { document: None, records }))
     }

@@ -179,6 +179,7 @@ impl OpenInvite {
         writer.option(self.uses, |writer, uses| {
             writer.uint(uses.into());
         });
+        writer.list(&self.used_by, |writer, device| device.encode(writer));
         Write::Put { table: Table::Invites, key: self.key.as_bytes().to_vec(), value: writer.finish() }
     }
 
@@ -208,8 +209,9 @@ impl OpenInvite {
         };
         let expires = reader.option(Reader::uint)?;
         let uses = reader.option(|reader| reader.size("uses", u32::MAX as usize))?;
+        let used_by = reader.list("devices", MAX_LISTED, DeviceId::decode)?.into_iter().collect();
         reader.finish()?;
-        Ok(Self { key, purpose, expires, uses: uses.and_then(|uses| u32::try_from(uses).ok()) })
+        Ok(Self { key, purpose, expires, uses: uses.and_then(|uses| u32::try_from(uses).ok()), used_by })
     }
 }
 
