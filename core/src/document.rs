@@ -100,7 +100,7 @@ pub struct Done {
     pub shown: Option<Shown>,
     /// Local edits up to this number are in `writes`.
     pub flushed: Option<u64>,
-    /// This device's vouches, signed for a revocation that follows and travels with them.
+    /// This device's vouch, signed for a revocation that follows and travels with it.
     pub escort: Vec<Vec<u8>>,
     /// What became of each batch.
     pub ingested: Vec<IngestReport>,

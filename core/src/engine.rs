@@ -414,7 +414,7 @@ impl Engine {
                 summary: row.summary,
                 work: HeldWork::default(),
                 farewells: row.farewells,
-                escort: Vec::new(),
+                escort: row.escort,
             };
             (id, state)
         });

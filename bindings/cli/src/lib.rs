@@ -1,1 +1,51 @@
-//! The program.
+//! The `katori` program: every command of it, for people and for scripts.
+//!
+//! A command line becomes a [`Request`]; a request is carried out by an [`Executor`], which holds an open node;
+//! the answer is a [`Response`] or a [`Failure`], printed as text or as JSON. While a hub (`katori serve`) runs
+//! on a store, requests go to it over a socket in the store's folder; otherwise the program opens the store
+//! itself. Either way the same code carries them out, and two processes never have one store open.
+
+mod arguments;
+mod duration;
+mod path;
+mod request;
+
+mod failure;
+mod report;
+mod response;
+
+mod edit;
+mod execute;
+mod format;
+
+mod directory;
+mod line;
+mod socket;
+
+mod client;
+mod serve;
+mod start;
+
+mod render;
+mod table;
+mod terminal;
+
+mod demo;
+mod run;
+
+pub use arguments::{Arguments, Command, CommonOptions, DemoOptions, InitOptions};
+pub use client::{ANSWER_LIMIT, Client};
+pub use directory::StoreDirectory;
+pub use duration::{ParseDurationError, parse_duration};
+pub use execute::Executor;
+pub use failure::{Failure, FailureCode};
+pub use format::Format;
+pub use path::{MAX_STEPS, ParsePathError, Path};
+pub use report::{
+    ChangeReport, ContentReport, DeviceReport, DocumentReport, EditReport, EditedReport, ExplanationReport,
+    ExportedReport, HeldReport, IdentityReport, MemberReport, PeerReport, StatusReport, TakenInReport,
+    TicketReport, WhoReport,
+};
+pub use request::{DeviceRequest, Position, Request, RoleName, TextEdit};
+pub use response::{Event, Response};
+pub use run::main;

@@ -95,10 +95,10 @@ impl Document {
         served
     }
 
-    /// This device's own vouches, which travel with a revocation that it signs.
-    #[must_use]
-    pub fn own_vouches(&self) -> Vec<Vec<u8>> {
+    /// This device's latest vouch, which travels with a revocation that it signs.
+    pub(super) fn latest_word(&self) -> Vec<Vec<u8>> {
         let me = self.me.device();
-        self.vouches.iter().filter(|vouch| vouch.device == me).map(|vouch| vouch.bytes().to_vec()).collect()
+        let mine = self.vouches.iter().filter(|vouch| vouch.device == me);
+        mine.max_by_key(|vouch| vouch.counter).map(|vouch| vouch.bytes().to_vec()).into_iter().collect()
     }
 }

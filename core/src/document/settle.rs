@@ -142,7 +142,7 @@ impl Document {
             self.sign_vouch(&heads, &mut writes);
             self.pinned.clear();
         }
-        Done { escort: self.own_vouches(), ..self.conclude(writes) }
+        Done { escort: self.latest_word(), ..self.conclude(writes) }
     }
 
     /// Does what [`Summary::owes_vouch`](super::Summary::owes_vouch) asked for: signs over what is accepted if it still lacks cover, and lifts

@@ -54,10 +54,27 @@ impl Engine {
             tracing::debug!("a roster that nothing here names is not kept");
             return;
         }
+        let refused = self.insert_all(from, Some(subject), records);
+        if let Some(peer) = from
+            && refused > 0
+        {
+            self.suspicious(peer, "records that do not verify");
+        }
+        if let Subject::Resource(document) = subject
+            && !vouches.is_empty()
+        {
+            self.access_next.vouches.entry(document).or_default().extend(vouches);
+            self.access_next.documents.insert(document);
+        }
+        self.gather_changes(now, from);
+    }
+
+    /// Verifies records and puts them into the registry; says how many are no good.
+    fn insert_all(&mut self, from: Option<DeviceId>, subject: Option<Subject>, records: &[Vec<u8>]) -> usize {
         let mut refused = 0;
         for bytes in records {
             let verified = match UnverifiedRecord::decode(bytes) {
-                Ok(record) if record.subject() != subject => {
+                Ok(record) if subject.is_some_and(|subject| subject != record.subject()) => {
                     refused += 1;
                     continue;
                 }
@@ -84,18 +101,14 @@ impl Engine {
                 }
             }
         }
-        if let Some(peer) = from
-            && refused > 0
-        {
-            self.suspicious(peer, "records that do not verify");
-        }
-        if let Subject::Resource(document) = subject
-            && !vouches.is_empty()
-        {
-            self.access_next.vouches.entry(document).or_default().extend(vouches);
-            self.access_next.documents.insert(document);
-        }
-        self.gather_changes(now, from);
+        refused
+    }
+
+    /// Takes in records of any subjects that somebody at this device was given, all at once: rosters, and what
+    /// names them, in any order.
+    pub(super) fn admit_given(&mut self, now: Timestamp, records: &[Vec<u8>]) {
+        self.insert_all(None, None, records);
+        self.gather_changes(now, None);
     }
 
     /// A peer has this record. Only of records worth keeping, so that a peer cannot fill memory with others.
@@ -247,8 +260,10 @@ impl Engine {
         }
         let mut change = next;
         for document in &change.documents {
+            // One that is accepted and whose genesis is not here yet has nothing to be evaluated.
             if let Some(state) = self.documents.get_mut(document)
                 && state.standing.has_content()
+                && self.registry.access(*document).is_some()
             {
                 change.remaining.insert(*document);
                 let vouches = change.vouches.get(document).cloned().unwrap_or_default();
@@ -350,12 +365,7 @@ impl Engine {
                 .map(|record| record.bytes().to_vec())
                 .collect();
             if !records.is_empty() {
-                let vouches = match subject {
-                    Subject::Resource(document) => {
-                        self.documents.get(document).map(|state| state.escort.clone()).unwrap_or_default()
-                    }
-                    Subject::Roster(_) => Vec::new(),
-                };
+                let vouches = self.escort(subject);
                 self.send(peer, &Frame::Records { subject: *subject, records, vouches, answer: false });
             }
         }

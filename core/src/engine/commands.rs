@@ -243,7 +243,7 @@ impl Engine {
             Command::Redeem { claim, roster } => self.redeem(now, &claim, &roster),
             Command::Joined { document, records } => self.joined(now, document, &records),
             Command::Meet { roster } => {
-                self.admit_each(now, &roster);
+                self.admit_given(now, &roster);
                 Ok(Next::Records(Vec::new(), Answer::Done))
             }
             Command::Grant { document, to, offer } => {
@@ -473,18 +473,8 @@ impl Engine {
             return Err(CommandError::InviteInvalid);
         }
         self.set_standing(document, Standing::Accepted);
-        self.admit_each(now, records);
+        self.admit_given(now, records);
         Ok(Next::Records(Vec::new(), Answer::Joined { document: Some(document), records: Vec::new() }))
-    }
-
-    /// Admits records of several subjects, each under its own. What does not verify is not kept.
-    fn admit_each(&mut self, now: Timestamp, records: &[Vec<u8>]) {
-        for bytes in records {
-            if let Ok(record) = UnverifiedRecord::decode(bytes) {
-                let subject = record.subject();
-                self.admit(now, None, subject, std::slice::from_ref(bytes), Vec::new());
-            }
-        }
     }
 
     pub(super) fn sign_revoke(&self, document: ResourceId, target: RecordId) -> Option<VerifiedRecord> {

@@ -197,6 +197,8 @@ impl Engine {
                 && let Some(state) = self.documents.get_mut(&document)
             {
                 state.escort = done.escort;
+                let row = state.row(document);
+                self.write([row]);
             }
             self.vouched(now, id);
         }

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::{DocumentState, InvitePurpose, OpenInvite};
 use crate::document::{LoadError, Summary};
 use crate::store::{Storage, StoreError, Table, Write};
+use crate::vouch::MAX_VOUCH_BYTES;
 
 const ROW_VERSION: u8 = 1;
 /// Devices or heads listed in one row.
@@ -70,6 +71,7 @@ pub enum EngineError {
 pub(super) struct DocumentRow {
     pub(super) standing: Standing,
     pub(super) farewells: BTreeSet<DeviceId>,
+    pub(super) escort: Vec<Vec<u8>>,
     pub(super) summary: Summary,
 }
 
@@ -99,11 +101,15 @@ impl DocumentState {
             Standing::Left => 5,
         };
         writer.byte(ROW_VERSION).byte(standing).list(&self.farewells, |writer, device| device.encode(writer));
+        writer.list(&self.escort, |writer, vouch| {
+            writer.bytes(vouch);
+        });
         Write::Put { table: Table::Documents, key: standing_key(document), value: writer.finish() }
     }
 }
 
-fn read_row(bytes: &[u8]) -> Result<(Standing, BTreeSet<DeviceId>), DecodeError> {
+/// Reads a document's row; its summary is in another.
+fn read_row(bytes: &[u8]) -> Result<DocumentRow, DecodeError> {
     let mut reader = Reader::new(bytes);
     check_version(&mut reader)?;
     let standing = match reader.byte()? {
@@ -115,9 +121,11 @@ fn read_row(bytes: &[u8]) -> Result<(Standing, BTreeSet<DeviceId>), DecodeError>
         5 => Standing::Left,
         found => return Err(DecodeError::Unknown { what: "standing", found: found.into() }),
     };
-    let farewells = reader.list("devices", MAX_LISTED, DeviceId::decode)?;
+    let farewells = reader.list("devices", MAX_LISTED, DeviceId::decode)?.into_iter().collect();
+    let escort =
+        reader.list("vouches", MAX_LISTED, |reader| Ok(reader.bytes("vouch", MAX_VOUCH_BYTES)?.to_vec()))?;
     reader.finish()?;
-    Ok((standing, farewells.into_iter().collect()))
+    Ok(DocumentRow { standing, farewells, escort, summary: Summary::default() })
 }
 
 fn check_version(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
@@ -226,9 +234,8 @@ impl StoredEngine {
         for (key, bytes) in storage.scan(Table::Documents, &[])? {
             let Some((id, b"standing")) = key.split_first_chunk::<32>() else { continue };
             let id = ResourceId::from_bytes(*id);
-            let (standing, farewells) = read_row(&bytes)?;
             let summary = Summary::read(storage, &id)?.unwrap_or_default();
-            stored.documents.insert(id, DocumentRow { standing, farewells, summary });
+            stored.documents.insert(id, DocumentRow { summary, ..read_row(&bytes)? });
         }
         for (key, bytes) in storage.scan(Table::Receipts, &[])? {
             let (ids, heads) = read_receipt(&key, &bytes)?;

@@ -246,9 +246,21 @@ impl Engine {
         }
         // Rosters sort before documents, as they have to arrive.
         for (subject, records) in new {
-            self.send(peer, &Frame::Records { subject, records, vouches: Vec::new(), answer: false });
+            let vouches = self.escort(&subject);
+            self.send(peer, &Frame::Records { subject, records, vouches, answer: false });
         }
         true
+    }
+
+    /// The vouches that travel with a revocation signed here: they cover what its author had accepted then, and
+    /// say nothing of what came later.
+    pub(super) fn escort(&self, subject: &Subject) -> Vec<Vec<u8>> {
+        match subject {
+            Subject::Resource(document) => {
+                self.documents.get(document).map(|state| state.escort.clone()).unwrap_or_default()
+            }
+            Subject::Roster(_) => Vec::new(),
+        }
     }
 
     /// A peer wants the records of a subject that it lacks. "Not allowed" and "not there" answer alike.
@@ -264,12 +276,7 @@ impl Engine {
                 .cloned()
                 .collect();
         }
-        let escort = match subject {
-            Subject::Resource(document) if allowed && !missing.is_empty() => {
-                self.documents.get(&document).map(|state| state.escort.clone()).unwrap_or_default()
-            }
-            Subject::Resource(_) | Subject::Roster(_) => Vec::new(),
-        };
+        let escort = if allowed && !missing.is_empty() { self.escort(&subject) } else { Vec::new() };
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.records.extend(missing.iter().map(VerifiedRecord::id));
         if let Subject::Resource(document) = subject {

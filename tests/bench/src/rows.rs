@@ -70,9 +70,8 @@ impl Rows {
         }
         println!("{:<48} {:>12} {:>12} {:>8}", "", "katori", "limit", "ratio");
         for row in &self.rows {
-            let show = |value: Option<f64>| {
-                value.map_or(String::new(), |value| format!("{value:.1} {}", row.unit))
-            };
+            let show =
+                |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.1} {}", row.unit));
             let ratio = row.ratio().map_or(String::new(), |ratio| format!("{ratio:.2}x"));
             println!(
                 "{:<48} {:>12} {:>12} {:>8}  {}",

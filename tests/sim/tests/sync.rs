@@ -1,12 +1,17 @@
 //! What sync costs and promises, counted on the in-memory driver.
-#![allow(clippy::indexing_slicing, clippy::expect_used, reason = "a test fails where it stands")]
+#![allow(
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails where it stands"
+)]
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use automerge::ChangeHash;
-use katori_acl::{ResourceId, Role, Subject};
-use katori_core::engine::{Command, Event, Offer};
+use katori_acl::{Claim, InviteSecret, ResourceId, Role, Subject};
+use katori_core::engine::{Answer, Command, CommandError, Event, Offer};
 use katori_core::gate::Limits;
 use katori_core::pack::unpack;
 use katori_core::wire::Frame;
@@ -326,4 +331,94 @@ fn a_device_that_dies_between_hearing_of_a_revocation_and_signing_keeps_what_it_
             assert_eq!(world.keys(device, document), ["annas"], "after {steps} steps, device {device}");
         }
     }
+}
+
+/// Redeems an invitation as the join protocol would, and gives what comes of it to the joiner.
+fn redeem(
+    world: &mut World,
+    inviter: DeviceIndex,
+    joiner: DeviceIndex,
+    secret: &InviteSecret,
+) -> Result<Vec<Vec<u8>>, CommandError> {
+    let identity = std::sync::Arc::clone(&world.device(joiner).identity);
+    let claim = Claim {
+        invite: secret.public(),
+        challenge: [1; 32],
+        inviter: world.device(inviter).id(),
+        joiner: identity.device(),
+        person: Some(identity.person),
+        exporter: [2; 32],
+        name: "device".to_owned(),
+    };
+    let claim =
+        claim.sign(secret, &identity.key).and_then(katori_acl::SignedClaim::verify).expect("a good claim");
+    let engine = world.device(joiner).engine.as_ref().expect("running");
+    let subject = Subject::Roster(identity.person);
+    let roster = engine.registry().records(&subject).map(|record| record.bytes().to_vec()).collect();
+    match world.command(inviter, Command::Redeem { claim: Box::new(claim), roster })? {
+        Answer::Joined { records, .. } => Ok(records),
+        other => panic!("redeeming answered {other:?}"),
+    }
+}
+
+#[test]
+fn an_invitation_is_redeemed_once_and_what_it_gives_comes_in_whatever_order() {
+    for reversed in [false, true] {
+        let mut world = World::new(11);
+        let olga = world.person("olga", 1)[0];
+        let ben = world.person("ben", 1)[0];
+        let carl = world.person("carl", 1)[0];
+        let document = world.create(olga, "invited");
+        world.write(olga, document, "hello");
+        let secret = InviteSecret::from_secret([5; 32]);
+        let offer = Offer { role: Role::Write, share: false, expires: None };
+        let invite = Command::Invite { document, offer, key: secret.public(), uses: Some(1) };
+        world.command(olga, invite).expect("invited");
+        let mut records = redeem(&mut world, olga, ben, &secret).expect("redeemed");
+        assert_eq!(
+            redeem(&mut world, olga, carl, &secret),
+            Err(CommandError::InviteInvalid),
+            "it is used up"
+        );
+        let again = redeem(&mut world, olga, ben, &secret).expect("an answer that was lost can be had again");
+        assert!(again.len() >= records.len());
+        if reversed {
+            records.reverse();
+        }
+        world.command(ben, Command::Joined { document, records }).expect("joined");
+        world.sync(olga, ben);
+        world.write(ben, document, "thanks");
+        world.sync(olga, ben);
+        assert_eq!(world.keys(olga, document), ["hello", "thanks"]);
+        assert_eq!(world.keys(ben, document), ["hello", "thanks"]);
+    }
+}
+
+#[test]
+fn an_invitation_that_was_withdrawn_lets_nobody_in() {
+    let mut world = World::new(12);
+    let olga = world.person("olga", 1)[0];
+    let ben = world.person("ben", 1)[0];
+    let document = world.create(olga, "invited");
+    let secret = InviteSecret::from_secret([6; 32]);
+    let offer = Offer { role: Role::Write, share: false, expires: None };
+    let invite = Command::Invite { document, offer, key: secret.public(), uses: None };
+    world.command(olga, invite).expect("invited");
+    world.command(olga, Command::Uninvite { key: secret.public() }).expect("withdrawn");
+    assert_eq!(redeem(&mut world, olga, ben, &secret), Err(CommandError::InviteInvalid));
+    let nothing = Command::Joined { document, records: Vec::new() };
+    assert!(world.command(ben, nothing).is_err(), "an id alone opens nothing");
+}
+
+#[test]
+fn who_is_revoked_keeps_on_screen_what_had_been_accepted_even_after_restarts() {
+    let (mut world, olga, ben, document) = shared(13);
+    world.write(ben, document, "accepted");
+    world.sync(olga, ben);
+    world.revoke(olga, document, ben);
+    world.crash(olga);
+    world.start(olga);
+    world.write(olga, document, "not for ben");
+    world.sync(olga, ben);
+    assert_eq!(world.keys(ben, document), ["accepted"], "it came with the revocation that it is vouched for");
 }

@@ -1,0 +1,186 @@
+//! The command line.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::request::Request;
+
+/// Shown at the end of `--help`.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  it failed
+  2  the command line is wrong
+  3  no such document, person, device, place or file
+  4  the store is missing, busy or unusable
+  5  you may not do that
+  6  the ticket is invalid, used up or expired
+  7  nobody could be reached
+
+Try `katori demo` for the whole story in a minute.";
+
+/// Documents that live on your own devices and sync directly between the people you trust.
+#[derive(Debug, Parser)]
+#[command(name = "katori", version, after_help = EXIT_CODES, arg_required_else_help = true)]
+pub struct Arguments {
+    /// What goes for every command.
+    #[command(flatten)]
+    pub common: CommonOptions,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Default, Args)]
+pub struct CommonOptions {
+    /// The store's folder.
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        help = "The store's folder (else: $KATORI_STORE, or ~/.katori)"
+    )]
+    pub store: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Use direct addresses only: no relay, no DNS
+    #[arg(long, global = true)]
+    pub offline: bool,
+    /// Where to listen, as in `127.0.0.1:0`
+    #[arg(long, global = true, value_name = "ADDRESS")]
+    pub bind: Option<SocketAddr>,
+    /// Print tickets without a QR code
+    #[arg(long, global = true)]
+    pub no_qr: bool,
+    /// Say more on the error output (twice: everything)
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// All commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Make a store: a new person, or another device of yours
+    Init(InitOptions),
+    /// Keep the hub running: syncs until it is stopped
+    Serve,
+    /// See it work: separate processes of this program tell a story, and check it
+    Demo(DemoOptions),
+    /// What is asked of a store.
+    #[command(flatten)]
+    Request(Request),
+}
+
+/// Options of `init`.
+#[derive(Debug, Clone, Args)]
+pub struct InitOptions {
+    /// What you are called (else: your user name)
+    #[arg(long, value_name = "NAME", conflicts_with = "join")]
+    pub person: Option<String>,
+    /// What this device is called (else: its host name)
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
+    /// Become another device of yours, by a ticket of `katori device add`
+    #[arg(long, value_name = "TICKET")]
+    pub join: Option<String>,
+}
+
+/// Options of `demo`.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct DemoOptions {
+    /// Keep the stores, and print how to go on by hand
+    #[arg(long)]
+    pub keep: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::request::{Position, RoleName, TextEdit};
+
+    fn request(line: &str) -> Request {
+        let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+        let Command::Request(request) = arguments.command else { panic!("{line} is no request") };
+        request
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn requests_are_read() {
+        assert_eq!(
+            request("katori invite groceries --role read --expires 1d --uses 1"),
+            Request::Invite {
+                document: "groceries".to_owned(),
+                role: RoleName::Read,
+                expires: Some(std::time::Duration::from_hours(24)),
+                uses: Some(1),
+                share: false,
+                wait: false,
+            }
+        );
+        assert_eq!(
+            request("katori text kitchen story splice 3 2 -x"),
+            Request::Text {
+                document: "kitchen".to_owned(),
+                path: "story".parse().unwrap(),
+                edit: TextEdit::Splice { position: Position::At(3), count: 2, text: "-x".to_owned() },
+            }
+        );
+        assert_eq!(
+            request("katori set list count -2"),
+            Request::Set {
+                document: "list".to_owned(),
+                path: "count".parse().unwrap(),
+                value: "-2".to_owned()
+            }
+        );
+        assert!(
+            matches!(request("katori take-in list"), Request::TakeIn { changes, .. } if changes.is_empty())
+        );
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "katori",
+            "katori invite list --uses 0",
+            "katori invite list --expires tomorrow",
+            "katori invite list --role owner",
+            "katori set list a//b 1",
+            "katori text list story insert -1 x",
+            "katori init --join t --person Ana",
+        ] {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn options_may_stand_anywhere() {
+        let arguments = Arguments::try_parse_from(["katori", "ls", "--json", "--store", "x"]).unwrap();
+        assert!(arguments.common.json && arguments.common.store == Some("x".into()));
+    }
+
+    #[test]
+    fn every_request_survives_the_socket() {
+        for line in [
+            "katori id",
+            "katori cat list a/0 --at 01,02",
+            "katori device add",
+            "katori text t p insert end x",
+        ] {
+            let request = request(line);
+            let json = serde_json::to_string(&request).unwrap();
+            assert_eq!(serde_json::from_str::<Request>(&json).unwrap(), request, "{json}");
+        }
+    }
+}

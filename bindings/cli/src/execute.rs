@@ -1,0 +1,92 @@
+//! Carrying out requests on an open node.
+
+mod changes;
+mod content;
+mod documents;
+mod errors;
+mod files;
+mod people;
+mod standing;
+mod tickets;
+
+pub(crate) use tickets::parse_ticket;
+
+use katori::Node;
+use tokio::sync::mpsc;
+
+use crate::directory::StoreDirectory;
+use crate::failure::Failure;
+use crate::request::{DeviceRequest, Request};
+use crate::response::{Event, Response};
+
+/// Where events go. A listener that is slow slows the request, not the hub.
+pub(crate) type Events = mpsc::Sender<Event>;
+
+/// Carries out requests on one store.
+#[derive(Debug)]
+pub struct Executor {
+    node: Node,
+    directory: StoreDirectory,
+    hub: bool,
+}
+
+impl Executor {
+    /// For a node that is open on this store. `hub` says whether it stays open after the request.
+    #[must_use]
+    pub fn new(node: Node, directory: StoreDirectory, hub: bool) -> Self {
+        Self { node, directory, hub }
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Gives the node back.
+    #[must_use]
+    pub fn into_node(self) -> Node {
+        self.node
+    }
+
+    /// Carries one request out.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops it between steps; each step is whole or nothing.
+    pub async fn execute(&self, request: Request, events: &Events) -> Result<Response, Failure> {
+        match request {
+            Request::Id => Ok(Response::Identity(self.identity())),
+            Request::New { name } => self.new_document(&name).await,
+            Request::Ls => self.list().await,
+            Request::Cat { document, path, at } => self.cat(&document, &path, &at).await,
+            Request::Set { document, path, value } => self.set(&document, &path, &value).await,
+            Request::Unset { document, path } => self.unset(&document, &path).await,
+            Request::Text { document, path, edit } => self.text(&document, &path, &edit).await,
+            Request::Import { file, name, format } => self.import(&file, name, format, events).await,
+            Request::Export { document, file, path, format } => {
+                self.export(&document, &file, &path, format).await
+            }
+            Request::Device { request: DeviceRequest::Add { wait } } => self.add_device(wait, events).await,
+            Request::Device { request: DeviceRequest::Ls } => self.devices().await,
+            Request::Invite { document, role, expires, uses, share, wait } => {
+                let options = tickets::offer(role.into(), expires, uses, share);
+                self.invite(&document, options, wait, events).await
+            }
+            Request::Join { ticket } => self.join(&ticket, events).await,
+            Request::Members { document } => self.members(&document).await,
+            Request::Grant { document, who, role } => self.grant(&document, &who, role.into()).await,
+            Request::Accept { document } => self.accept(&document).await,
+            Request::Revoke { document, who } => self.revoke(&document, &who).await,
+            Request::Leave { document } => self.leave(&document).await,
+            Request::Why { who, document } => self.why(&who, &document).await,
+            Request::Held { document } => self.held(&document).await,
+            Request::TakeIn { document, changes } => self.take_in(&document, &changes).await,
+            Request::Peers => Ok(Response::Peers(self.peers())),
+            Request::Watch { document } => self.watch(&document, events).await,
+            Request::Log { document } => self.log(&document).await,
+            Request::Status => self.status().await,
+            Request::Delete { document } => self.delete(&document).await,
+            Request::Forget { document } => self.forget(&document).await,
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The program as scripts see it: JSON on the standard output, exit codes that stay, and the same answers with a
+//! hub and without one.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot run its program fails"
+)]
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A store in a temporary folder, and perhaps its hub.
+struct Store {
+    folder: PathBuf,
+    hub: Option<Child>,
+    _temporary: TempDir,
+}
+
+impl Store {
+    fn empty() -> Self {
+        let temporary = tempfile::tempdir().unwrap();
+        Self { folder: temporary.path().join("store"), hub: None, _temporary: temporary }
+    }
+
+    fn new(person: &str) -> Self {
+        let store = Self::empty();
+        store.ok(&["init", "--person", person, "--device", "desk"]);
+        store
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_katori"));
+        command.args(arguments).args(["--json", "--offline", "--bind", "127.0.0.1:0", "--store"]);
+        command.arg(&self.folder).stdin(Stdio::null());
+        command
+    }
+
+    /// The exit code and what was printed.
+    fn run(&self, arguments: &[&str]) -> (i32, Value) {
+        let output = self.command(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        let json =
+            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"));
+        (output.status.code().unwrap(), json)
+    }
+
+    fn ok(&self, arguments: &[&str]) -> Value {
+        let (code, json) = self.run(arguments);
+        assert_eq!(code, 0, "{arguments:?}: {json}");
+        json
+    }
+
+    fn fails(&self, code: i32, arguments: &[&str]) -> String {
+        let (found, json) = self.run(arguments);
+        assert_eq!(found, code, "{arguments:?}: {json}");
+        json["error"]["message"].as_str().unwrap().to_owned()
+    }
+
+    fn serve(&mut self) -> Value {
+        let mut hub = self.command(&["serve"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(hub.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        self.hub = Some(hub);
+        serde_json::from_str(&line).unwrap()
+    }
+
+    fn kill(&mut self) {
+        let mut hub = self.hub.take().unwrap();
+        hub.kill().unwrap();
+        hub.wait().unwrap();
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.join("hub.sock")
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        if self.hub.is_some() {
+            self.kill();
+        }
+    }
+}
+
+fn write(folder: &Path, name: &str, content: &[u8]) -> String {
+    let file = folder.join(name);
+    fs::write(&file, content).unwrap();
+    file.display().to_string()
+}
+
+#[test]
+fn a_document_is_edited_and_read_with_a_hub_and_without() {
+    let mut store = Store::new("Ana");
+    for hub in [false, true] {
+        if hub {
+            assert_eq!(store.serve()["ready"], true);
+        }
+        let name = if hub { "with" } else { "without" };
+        let made = store.ok(&["new", name]);
+        assert_eq!((&made["role"], &made["owner"]["name"]), (&json!("admin"), &json!("Ana")));
+        store.ok(&["set", name, "items/milk", "2"]);
+        let before = store.ok(&["set", name, "list", "[\"a\"]"])["heads"][0].as_str().unwrap().to_owned();
+        store.ok(&["text", name, "notes", "insert", "0", "d\u{e9}j\u{e0}"]);
+        store.ok(&["text", name, "notes", "splice", "2", "2", "but"]);
+        store.ok(&["unset", name, "list"]);
+        let expected = json!({ "items": { "milk": 2 }, "notes": "d\u{e9}but" });
+        assert_eq!(store.ok(&["cat", name])["value"], expected);
+        assert_eq!(store.ok(&["cat", name, "items/milk"])["value"], 2);
+        let then = store.ok(&["cat", name, "--at", &before]);
+        assert_eq!(then["value"], json!({ "items": { "milk": 2 }, "list": ["a"] }));
+        assert_eq!(store.ok(&["log", name]).as_array().unwrap().len(), 5);
+        assert_eq!(store.ok(&["status"])["hub"], hub);
+    }
+    assert_eq!(store.ok(&["ls"]).as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn failures_have_their_codes() {
+    let store = Store::empty();
+    assert!(store.fails(4, &["ls"]).contains("katori init"));
+    store.ok(&["init", "--person", "Ana"]);
+    assert!(store.fails(4, &["init", "--person", "Ana"]).contains("already"));
+    store.fails(3, &["cat", "nothing"]);
+    store.ok(&["new", "list"]);
+    store.fails(3, &["cat", "list", "a/b"]);
+    store.fails(3, &["unset", "list", "a"]);
+    store.fails(1, &["text", "list", "notes", "insert", "9", "x"]);
+    store.fails(2, &["cat", "list", "--at", "nonsense"]);
+    store.fails(5, &["leave", "list"]);
+    store.fails(6, &["join", "hello"]);
+    store.fails(3, &["import", "/there/is/no/such.json"]);
+    assert_eq!(store.command(&["nonsense"]).stderr(Stdio::null()).status().unwrap().code(), Some(2));
+}
+
+#[test]
+fn a_hub_has_the_store_to_itself_and_its_socket_is_private() {
+    let mut store = Store::new("Ana");
+    store.serve();
+    let mode = fs::metadata(store.socket()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(store.fails(4, &["serve"]).contains("already"));
+    store.ok(&["new", "list"]);
+    store.kill();
+    assert!(store.socket().exists(), "kill -9 leaves the socket behind");
+    store.ok(&["set", "list", "a", "1"]);
+    store.serve();
+    assert_eq!(store.ok(&["cat", "list", "a"])["value"], 1);
+}
+
+#[test]
+fn a_store_in_a_folder_with_a_long_path_has_a_hub_too() {
+    let mut store = Store::empty();
+    store.folder = store.folder.join("long".repeat(30));
+    store.ok(&["init", "--person", "Ana"]);
+    store.serve();
+    assert_eq!(store.ok(&["status"])["hub"], true);
+}
+
+#[test]
+fn documents_go_through_files() {
+    let store = Store::new("Ana");
+    let folder = tempfile::tempdir().unwrap();
+    let content = json!({ "name": "soup", "steps": ["boil", { "wait": [1, 2.5, null, true] }] });
+    let json_file = write(folder.path(), "soup.json", content.to_string().as_bytes());
+    store.ok(&["import", &json_file]);
+    assert_eq!(store.ok(&["cat", "soup"])["value"], content);
+    let shown = store.ok(&["export", "soup"]);
+    assert_eq!(serde_json::from_str::<Value>(shown["content"].as_str().unwrap()).unwrap(), content);
+
+    let saved = folder.path().join("soup.automerge").display().to_string();
+    store.ok(&["export", "soup", &saved]);
+    assert!(store.fails(1, &["export", "soup", &saved]).contains("left as it is"));
+    store.ok(&["import", &saved, "--name", "copy"]);
+    assert_eq!(store.ok(&["cat", "copy"])["value"], content);
+    assert_eq!(
+        store.ok(&["log", "copy"])[0]["who"],
+        Value::Null,
+        "an imported change was written by nobody known"
+    );
+
+    let long = "na\u{ef}ve ".repeat(40_000);
+    let text_file = write(folder.path(), "long.txt", long.as_bytes());
+    store.ok(&["import", &text_file, "--name", "text"]);
+    assert_eq!(store.ok(&["export", "text", "--as", "text"])["content"], long);
+
+    let broken = write(folder.path(), "broken.json", b"{\"a\":");
+    assert!(store.fails(1, &["import", &broken]).contains("nothing was imported"));
+    let broken = write(folder.path(), "broken.automerge", b"not automerge");
+    store.fails(1, &["import", &broken]);
+    let unknown = write(folder.path(), "photo.jpg", b"");
+    assert!(store.fails(2, &["import", &unknown]).contains("--as"));
+    assert_eq!(store.ok(&["ls"]).as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_ticket_without_a_hub_works_once_one_runs() {
+    let mut ana = Store::new("Ana");
+    ana.ok(&["new", "list"]);
+    ana.ok(&["set", "list", "milk", "2"]);
+    let invited = ana.ok(&["invite", "list", "--role", "read"]);
+    assert_eq!((&invited["hub"], &invited["role"]), (&json!(false), &json!("read")));
+    let ticket = invited["ticket"].as_str().unwrap();
+    let ben = Store::new("Ben");
+    ben.fails(7, &["join", ticket]);
+    ana.serve();
+    ben.ok(&["join", ticket]);
+    assert_eq!(ben.ok(&["cat", "list"])["value"], json!({ "milk": 2 }));
+    assert!(ben.fails(5, &["set", "list", "milk", "3"]).contains("nothing was changed"));
+    let carol = Store::new("Carol");
+    carol.fails(6, &["join", ticket]);
+    ana.ok(&["revoke", "list", "Ben"]);
+    let why = ana.ok(&["why", "Ben", "list"]);
+    assert!(why["role"].is_null() && why["lines"].to_string().contains("revoked by Ana"), "{why}");
+}

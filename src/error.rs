@@ -1,0 +1,158 @@
+//! The one error of the facade: what happened, what was kept, and what to do.
+
+use std::path::PathBuf;
+
+use automerge::{AutomergeError, ChangeHash};
+use katori_acl::{ResourceId, SignError};
+use katori_core::document::{EditError, Unstorable};
+use katori_core::engine::CommandError;
+use katori_core::gate::GateError;
+use katori_core::store::{OpenError, StoreError};
+use katori_net::{HubError, JoinError};
+use thiserror::Error;
+
+/// Why something could not be done.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store cannot be opened or made.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The store cannot be read or written.
+    #[error(transparent)]
+    Storage(#[from] StoreError),
+    /// The directory of the store cannot be made.
+    #[error("the directory {} cannot be made ({source}); choose another or check its permissions", path.display())]
+    Directory {
+        /// Which.
+        path: PathBuf,
+        /// What the file system said.
+        source: std::io::Error,
+    },
+    /// The hub failed or was closed.
+    #[error(transparent)]
+    Hub(HubError),
+    /// What was asked for was not done. Nothing has changed.
+    #[error(transparent)]
+    Command(CommandError),
+    /// A ticket could not be redeemed.
+    #[error(transparent)]
+    Join(#[from] JoinError),
+    /// The ticket pairs a device, and a document was wanted, or the other way round.
+    #[error("{0}")]
+    WrongTicket(&'static str),
+    /// No document, device or person answers to this name.
+    #[error("no {what} is called `{name}` here, and no id of one begins so")]
+    NotFound {
+        /// What was looked for.
+        what: &'static str,
+        /// The name or id that was given.
+        name: String,
+    },
+    /// Several answer to this name.
+    #[error("several {what}s answer to `{name}`: {}; give the id, or enough of it", candidates.join(", "))]
+    Ambiguous {
+        /// What was looked for.
+        what: &'static str,
+        /// The name or id that was given.
+        name: String,
+        /// All that answer to it: name and beginning of the id.
+        candidates: Vec<String>,
+    },
+    /// The document was offered and not accepted yet.
+    #[error("document {} was offered and is inert until it is accepted: accept it first", .0.short())]
+    NotAccepted(ResourceId),
+    /// The document was put away or deleted here, or the node was closed, while somebody held it open.
+    #[error(
+        "document {} is not open any more: it was put away or deleted, or the node was closed; nothing was changed",
+        .0.short()
+    )]
+    NotOpen(ResourceId),
+    /// This device may read the document, not write it.
+    #[error(
+        "this device may read the document, not write it; nothing was changed: ask an admin of it for write"
+    )]
+    ReadOnly,
+    /// The owner deleted the document.
+    #[error("the document was deleted by its owner; nothing was changed")]
+    Deleted,
+    /// More at once than one change may hold.
+    #[error(
+        "the edit has {operations} operations and one change holds {limit}; nothing was changed: make it in several"
+    )]
+    TooLarge {
+        /// How many operations it has.
+        operations: u64,
+        /// How many it may have.
+        limit: u64,
+    },
+    /// Every peer would refuse the change.
+    #[error("the edit cannot be stored; nothing was changed: {0}")]
+    Unstorable(#[from] Unstorable),
+    /// Automerge refused a step; an edit it was part of was rolled back.
+    #[error("automerge refused a step, and nothing was changed: {0}")]
+    Automerge(#[from] AutomergeError),
+    /// The file to import was refused.
+    #[error("the file was not imported, and nothing was changed: {0}")]
+    Import(#[from] GateError),
+    /// The document does not have the shape of the type, or the value is none that a document can hold.
+    #[error("the document and the type do not fit, and nothing was changed: {0}")]
+    Typed(#[from] serde_json::Error),
+    /// A document is a map at its root.
+    #[error(
+        "a document is a map at its root, so only a struct or a map can be put there; nothing was changed"
+    )]
+    NotAMap,
+    /// Deeper than [`MAX_DEPTH`](crate::MAX_DEPTH).
+    #[error("the value is nested more than {limit} deep; nothing was changed: flatten it")]
+    TooDeep {
+        /// The bound.
+        limit: usize,
+    },
+    /// Nothing, or nothing of that kind, lies at this path.
+    #[error("there is no {what} at `{path}`")]
+    NoSuchPath {
+        /// What was looked for.
+        what: &'static str,
+        /// Where.
+        path: String,
+    },
+    /// This change is not in the document.
+    #[error("change {0} is not in the document: it never was, it is held back, or it has not arrived yet")]
+    UnknownHeads(ChangeHash),
+    /// A name is too long or holds what no name may.
+    #[error("the record cannot be signed, and nothing was made: {0}")]
+    Sign(#[from] SignError),
+    /// The system has no randomness to give.
+    #[error("the system gave no randomness for a key ({0}); nothing was made")]
+    Randomness(getrandom::Error),
+    /// The runtime ended before the work was done.
+    #[error("the work was cut off because the program is ending")]
+    Interrupted,
+}
+
+impl From<HubError> for Error {
+    fn from(error: HubError) -> Self {
+        if let HubError::Command(error) = error { Self::Command(error) } else { Self::Hub(error) }
+    }
+}
+
+impl Error {
+    /// Why an edit did not take place.
+    pub(crate) fn edit<E: Into<Self>>(error: EditError<E>) -> Self {
+        match error {
+            EditError::ReadOnly => Self::ReadOnly,
+            EditError::Deleted => Self::Deleted,
+            EditError::TooLarge { operations, limit } => Self::TooLarge { operations, limit },
+            EditError::Refused(error) => Self::Unstorable(error),
+            EditError::Edit(error) => error.into(),
+            _ => Self::Interrupted,
+        }
+    }
+}
+
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Self {
+        match never {}
+    }
+}

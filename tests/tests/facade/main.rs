@@ -1,0 +1,16 @@
+//! What an app gets from the crate `katori`: real nodes with real stores, connected over loopback.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "in a test, stopping where it happens is the report"
+)]
+
+mod alone;
+mod history;
+mod house;
+mod pairing;
+mod sharing;
+mod watching;
