@@ -99,3 +99,9 @@ pub use json::MAX_DEPTH;
 pub use node::{DeviceInfo, DocInfo, JOIN_WAIT, MIN_PREFIX, Me, Node, PeerInfo};
 pub use watch::{Changes, DocChange, Origin};
 pub use who::Who;
+
+/// The README's Rust, run with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[derive(Debug)]
+pub struct Readme;

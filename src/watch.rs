@@ -8,11 +8,13 @@
 //! build).
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use automerge::{ChangeHash, ChangeMetadata, Patch};
 use katori_acl::DeviceId;
 use katori_core::document::Document;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::doc::{Doc, Step};
 use crate::who::Who;
@@ -20,6 +22,9 @@ use crate::who::Who;
 /// How often local and remote changes may take turns in what is told step by step. Where they took more turns
 /// since the watcher last looked, the rest is told as one.
 const MAX_TURNS: usize = 16;
+/// How long a watcher that sees a document rebuilt waits for the report of how much was withdrawn, which comes a
+/// moment later.
+const REPORT_WAIT: Duration = Duration::from_secs(1);
 
 /// Something that happened to a document.
 #[derive(Debug, Clone)]
@@ -79,6 +84,7 @@ impl Changes {
     /// # Cancel safety
     /// Nothing is lost if this is dropped before it is done, as in `select!`.
     pub async fn next(&mut self) -> Option<DocChange> {
+        let mut waited = false;
         loop {
             if let Some(change) = self.ready.pop_front() {
                 return Some(change);
@@ -86,6 +92,13 @@ impl Changes {
             let step = *self.steps.borrow_and_update();
             let (doc, told) = (self.doc.clone(), self.told.clone());
             let (told, changes) = tokio::task::spawn_blocking(move || look(&doc, told, step)).await.ok()?;
+            let reported = |change: &DocChange| change.origin != Origin::Rebuilt || change.withdrawn > 0;
+            if !waited && !step.ended && !changes.iter().all(reported) {
+                waited = true;
+                // Without a report it is told all the same.
+                let _ = timeout(REPORT_WAIT, self.steps.changed()).await;
+                continue;
+            }
             (self.told, self.ready) = (told, changes.into());
             if self.ready.is_empty() {
                 if step.ended {

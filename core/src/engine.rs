@@ -102,6 +102,8 @@ pub enum Input {
     Worked {
         /// On which document.
         document: ResourceId,
+        /// Which work.
+        number: u64,
         /// How it went.
         outcome: Outcome,
     },
@@ -172,6 +174,14 @@ pub enum Action {
         /// What.
         work: Work,
     },
+    /// Let go of a document in memory, before anything else is done: its content is being removed. This needs no
+    /// answer, and what was under way on it is not waited for.
+    Drop {
+        /// Which.
+        document: ResourceId,
+        /// Who may do what in it now.
+        access: Arc<Access>,
+    },
     /// Store these, all or nothing.
     Persist {
         /// Comes back when it is durable.
@@ -210,6 +220,8 @@ pub enum CloseReason {
 /// Work on one document.
 #[derive(Debug)]
 pub struct Work {
+    /// Comes back with the outcome.
+    pub number: u64,
     /// Who may do what, now.
     pub access: Arc<Access>,
     /// What is to be done.
@@ -237,8 +249,6 @@ pub enum Task {
     Discharge,
     /// Take in changes that are held back.
     TakeIn(Vec<ChangeHash>),
-    /// Drop the document from memory; its content is being removed.
-    Drop,
 }
 
 /// How a task went.
@@ -266,7 +276,6 @@ impl Task {
                 Ok(done) => done,
                 Err(error) => return Outcome::TakeInRefused(error),
             },
-            Self::Drop => Done::default(),
         };
         Outcome::Done(Box::new(done))
     }
@@ -294,6 +303,13 @@ pub enum Event {
     Access {
         /// Which document.
         document: ResourceId,
+    },
+    /// More or less of a document is held back than before.
+    Held {
+        /// Which.
+        document: ResourceId,
+        /// How many changes.
+        held: u64,
     },
     /// A peer made durable what we had.
     Receipt {
@@ -400,6 +416,7 @@ pub struct Engine {
     access_next: AccessChange,
     acquaintances: Acquaintances,
     pending_revokes: commands::Pending,
+    works: u64,
     failed: Option<String>,
     actions: VecDeque<Action>,
 }
@@ -431,6 +448,7 @@ impl Engine {
             access_next: AccessChange::default(),
             acquaintances: Acquaintances::default(),
             pending_revokes: commands::Pending::new(),
+            works: 0,
             failed: None,
             actions: VecDeque::new(),
         }
@@ -454,7 +472,7 @@ impl Engine {
                 self.sessions.remove(&peer);
             }
             Input::Timer(timer) => self.timer(now, timer),
-            Input::Worked { document, outcome } => self.worked(now, document, outcome),
+            Input::Worked { document, number, outcome } => self.worked(now, document, number, outcome),
             Input::Stored { commit } => self.stored(now, commit),
             Input::StoreFailed { commit, error } => self.store_failed(commit, error),
             Input::Edited { document } => {

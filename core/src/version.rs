@@ -62,6 +62,15 @@ impl VersionVector {
         self.0.iter().map(|(actor, tips)| (&**actor, tips.iter().map(|(tip, sequence)| (*sequence, tip))))
     }
 
+    /// Whether of every actor there is at least as much as in `other`, by sequence numbers.
+    #[must_use]
+    pub fn reaches(&self, other: &Self) -> bool {
+        other.0.iter().all(|(actor, tips)| {
+            let most = self.0.get(actor).and_then(|mine| mine.values().max());
+            tips.values().max() <= most
+        })
+    }
+
     /// How many actors there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use katori_acl::{Access, ResourceId};
 use katori_core::document::{Document, DocumentLimits, Stored, Summary};
-use katori_core::engine::{Outcome, Task, Work};
+use katori_core::engine::{Outcome, Work};
 use katori_core::identity::Identity;
 use katori_core::store::Write;
 use tokio::sync::{Notify, OnceCell, Semaphore};
@@ -166,10 +166,6 @@ impl Documents {
 
     /// Carries out work on a document.
     pub(crate) async fn work(&self, id: ResourceId, work: Work) -> Outcome {
-        if matches!(work.task, Task::Drop) {
-            self.drop_document(id, work.access);
-            return Outcome::Done(Box::default());
-        }
         let opened = match self.load(id, Arc::clone(&work.access)).await {
             Ok(opened) => opened,
             Err(reason) => return Outcome::Failed(reason),
@@ -179,7 +175,8 @@ impl Documents {
         worked.unwrap_or_else(|error| Outcome::Failed(error.to_string()))
     }
 
-    fn drop_document(&self, id: ResourceId, access: Arc<Access>) {
+    /// Lets go of a document whose content is being removed.
+    pub(crate) fn drop_document(&self, id: ResourceId, access: Arc<Access>) {
         let Some(slot) = self.slots().remove(&id) else { return };
         slot.dropped.store(true, Ordering::Release);
         if let Some(opened) = slot.opened.get().cloned() {

@@ -327,13 +327,16 @@ impl Driver {
                 let (documents, messages) =
                     (Arc::clone(&self.around.documents), self.around.messages.clone());
                 tokio::spawn(async move {
+                    let number = work.number;
                     let outcome = documents.work(document, work).await;
                     if let Some(messages) = messages.upgrade() {
                         // If the driver is gone nobody waits for the outcome.
-                        let _ = messages.send(Message::Input(Input::Worked { document, outcome })).await;
+                        let _ =
+                            messages.send(Message::Input(Input::Worked { document, number, outcome })).await;
                     }
                 });
             }
+            Action::Drop { document, access } => self.around.documents.drop_document(document, access),
             Action::Persist { commit, writes } => {
                 self.storing += 1;
                 self.around.storage.commit(commit, writes);

@@ -14,9 +14,7 @@ use katori_acl::{
 use super::commit::After;
 use super::content::Phase;
 use super::rows::{drop_record_row, record_row};
-use super::{
-    Action, Answer, CommandId, DocumentState, Engine, Event, MAX_OFFERS, OpenInvite, Standing, Task, Work,
-};
+use super::{Action, Answer, CommandId, DocumentState, Engine, Event, MAX_OFFERS, OpenInvite, Standing};
 use crate::document::remove_content;
 use crate::store::Write;
 use crate::time::Timestamp;
@@ -246,7 +244,7 @@ impl Engine {
         }
         self.finish_access_change();
         if let Some(access) = self.registry.access(document) {
-            self.act(Action::Work { document, work: Work { access, task: Task::Drop } });
+            self.act(Action::Drop { document, access });
         }
     }
 

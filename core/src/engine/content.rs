@@ -10,7 +10,7 @@ use super::{
     Action, Answer, CommandError, CommandId, Engine, Event, HIGH_WATER, Outcome, Standing, Task, Timer,
     VOUCH_DELAY, Work,
 };
-use crate::document::{Batch, Done, IngestReport, Peer, Want};
+use crate::document::{Batch, Done, IngestReport, Peer, Summary, Want};
 use crate::time::Timestamp;
 use crate::wire::Frame;
 
@@ -24,7 +24,7 @@ pub(super) enum Phase {
     #[default]
     Idle,
     /// A task runs.
-    Working(Kind),
+    Working(Kind, u64),
     /// Its writes are on their way to the disk.
     Storing,
 }
@@ -89,8 +89,10 @@ impl Engine {
         } else {
             return;
         };
-        held.phase = Phase::Working(kind);
-        self.act(Action::Work { document, work: Work { access, task } });
+        self.works += 1;
+        let number = self.works;
+        held.phase = Phase::Working(kind, number);
+        self.act(Action::Work { document, work: Work { number, access, task } });
     }
 
     /// The peers that are to be sent something of a document now: they may have it, they said what they have,
@@ -103,15 +105,16 @@ impl Engine {
             if session.queued >= HIGH_WATER {
                 continue;
             }
-            let receipt = self.receipts.get(&(document, *peer)).cloned().unwrap_or_default();
             if state.work.hand_over.contains(peer) {
+                let receipt = self.receipts.get(&(document, *peer)).cloned().unwrap_or_default();
                 let known = session.live.get(&document).cloned().unwrap_or_default();
                 wants.push(Want { peer: *peer, known, receipt, own_only: true });
             } else if let Some(known) = session.live.get(&document)
                 && self.may_read(now, document, peer)
                 && !state.summary.is_known_to(known)
             {
-                wants.push(Want { peer: *peer, known: known.clone(), receipt, own_only: false });
+                // An old receipt is not asked: the peer may have put the document away since, or be a restored copy.
+                wants.push(Want { peer: *peer, known: known.clone(), receipt: Vec::new(), own_only: false });
             }
         }
         wants
@@ -131,9 +134,13 @@ impl Engine {
         self.advance(now, document);
     }
 
-    pub(super) fn worked(&mut self, now: Timestamp, document: ResourceId, outcome: Outcome) {
+    pub(super) fn worked(&mut self, now: Timestamp, document: ResourceId, number: u64, outcome: Outcome) {
         let Some(state) = self.documents.get_mut(&document) else { return };
-        let Phase::Working(kind) = state.work.phase else { return };
+        // Work that was under way when a document was let go is nobody's any more.
+        let Phase::Working(kind, expected) = state.work.phase else { return };
+        if number != expected {
+            return;
+        }
         state.work.phase = Phase::Idle;
         match outcome {
             Outcome::Done(done) => self.done(now, document, kind, *done),
@@ -167,11 +174,14 @@ impl Engine {
             return;
         }
         let Some(state) = self.documents.get_mut(&document) else { return };
-        let forks = state.summary.forks;
-        state.summary = done.summary;
+        let Summary { forks, held, .. } = std::mem::replace(&mut state.summary, done.summary);
+        let now_held = state.summary.held;
         state.work.phase = Phase::Storing;
         let forked = state.summary.forks > forks;
         self.schedule_discharge(now, document);
+        if now_held != held {
+            self.act(Action::Notify(Event::Held { document, held: now_held }));
+        }
         if let Some(shown) = done.shown {
             self.act(Action::Notify(Event::Changed { document, shown }));
         }
@@ -239,6 +249,10 @@ impl Engine {
             state.work.phase = Phase::Idle;
         }
         self.serve_followers(now, document);
+        let followers: Vec<DeviceId> = self.sessions.keys().copied().collect();
+        for peer in followers {
+            self.note_settled(peer);
+        }
     }
 
     fn send_served(&mut self, document: ResourceId, served: crate::document::Served) {
@@ -362,6 +376,6 @@ pub(super) fn covers(receipt: &[ChangeHash], heads: &[ChangeHash]) -> bool {
 }
 
 /// What a peer has when it has all that we have.
-pub(super) fn everything(summary: &crate::document::Summary) -> Peer {
+pub(super) fn everything(summary: &Summary) -> Peer {
     Peer { version: (*summary.version).clone(), vouches: summary.vouches.iter().copied().collect() }
 }

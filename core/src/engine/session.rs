@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use automerge::ChangeHash;
 use katori_acl::{DeviceId, RecordId, ResourceId, Subject, VerifiedRecord};
 
-use super::content::{covers, everything};
+use super::content::{Phase, covers, everything};
 use super::rows::receipt_row;
 use super::{Action, CloseReason, Engine, Event, MAX_UNKNOWN_SUBJECTS};
 use crate::document::{Batch, Peer};
@@ -51,7 +51,8 @@ impl Session {
             || self.version_sent.contains(&document) && !self.live.contains_key(&document)
     }
 
-    fn is_settled(&self) -> bool {
+    /// Whether both have compared everything they share.
+    fn is_compared(&self) -> bool {
         self.greeted
             && self.asked.is_empty()
             && self.version_sent.iter().all(|document| self.live.contains_key(document))
@@ -133,9 +134,16 @@ impl Engine {
         self.note_settled(peer);
     }
 
-    fn note_settled(&mut self, peer: DeviceId) {
+    /// Notes whether an exchange has come to rest: all is compared, and what the peer has is durable here.
+    pub(super) fn note_settled(&mut self, peer: DeviceId) {
+        let Some(session) = self.sessions.get(&peer) else { return };
+        let settled = session.is_compared()
+            && session.live.iter().all(|(document, known)| {
+                self.documents.get(document).is_none_or(|state| {
+                    state.work.phase != Phase::Storing && state.summary.version.reaches(&known.version)
+                })
+            });
         let Some(session) = self.sessions.get_mut(&peer) else { return };
-        let settled = session.is_settled();
         if settled && !session.settled {
             self.act(Action::Notify(Event::Settled { peer }));
         }

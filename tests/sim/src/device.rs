@@ -83,10 +83,6 @@ impl Device {
     }
 
     pub(crate) fn work(&mut self, document: ResourceId, work: Work) -> Outcome {
-        if matches!(work.task, katori_core::engine::Task::Drop) {
-            self.documents.remove(&document);
-            return Outcome::Done(Box::default());
-        }
         work.task.run(self.load(document), work.access)
     }
 

@@ -217,6 +217,9 @@ impl World {
                 let at = self.now + self.some_time(Duration::from_millis(3));
                 self.schedule(at, index, Happening::Work { document, work });
             }
+            Action::Drop { document, .. } => {
+                self.device(index).documents.remove(&document);
+            }
             Action::Persist { commit, writes } => {
                 self.device(index).commits.insert(commit.0, writes);
                 let at = self.now + self.some_time(Duration::from_millis(5));
@@ -272,11 +275,12 @@ impl World {
             }
             Happening::Timer(timer) => self.input(index, Input::Timer(timer)),
             Happening::Work { document, work } => {
+                let number = work.number;
                 let outcome = self.device(index).work(document, work);
                 if let Outcome::Done(done) = &outcome {
                     self.trace.update(&done.summary.digest());
                 }
-                self.input(index, Input::Worked { document, outcome });
+                self.input(index, Input::Worked { document, number, outcome });
             }
             Happening::Durable(commit) => {
                 let device = self.device(index);

@@ -355,10 +355,9 @@ fn redeem(
     let engine = world.device(joiner).engine.as_ref().expect("running");
     let subject = Subject::Roster(identity.person);
     let roster = engine.registry().records(&subject).map(|record| record.bytes().to_vec()).collect();
-    match world.command(inviter, Command::Redeem { claim: Box::new(claim), roster })? {
-        Answer::Joined { records, .. } => Ok(records),
-        other => panic!("redeeming answered {other:?}"),
-    }
+    let answer = world.command(inviter, Command::Redeem { claim: Box::new(claim), roster })?;
+    let Answer::Joined { records, .. } = answer else { panic!("redeeming answered {answer:?}") };
+    Ok(records)
 }
 
 #[test]

@@ -72,7 +72,6 @@ pub(crate) async fn until(doc: &Doc, holds: impl Fn(&Doc) -> bool) {
             changes.next().await.expect("the node was closed");
         }
     };
-    if tokio::time::timeout(PATIENCE, wait).await.is_err() {
-        panic!("it never came to be: {} held {:?}", doc.view_json(), doc.held());
-    }
+    let came = tokio::time::timeout(PATIENCE, wait).await;
+    assert!(came.is_ok(), "it never came to be: {} held {:?}", doc.view_json(), doc.held());
 }

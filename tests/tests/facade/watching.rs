@@ -4,7 +4,7 @@ use katori::automerge::PatchAction;
 use katori::{ObjType, Origin, ROOT, Role, Transactable};
 use serde_json::json;
 
-use crate::house::{Home, two, until, within};
+use crate::house::{Home, Two, two, until, within};
 
 #[tokio::test]
 async fn local_and_remote_changes_are_told_apart() {
@@ -82,7 +82,7 @@ async fn patches_of_both_sides_fit_one_after_another() {
         match change.origin {
             Origin::Local => local += 1,
             Origin::Remote { .. } => remote += 1,
-            _ => panic!("nothing was withdrawn"),
+            other => panic!("nothing was withdrawn: {other:?}"),
         }
         for patch in &change.patches {
             if let PatchAction::SpliceText { index, value, .. } = &patch.action {
@@ -94,4 +94,51 @@ async fn patches_of_both_sides_fit_one_after_another() {
     assert!(local > 0 && remote > 0);
     two.ana.close().await;
     two.ben.close().await;
+}
+
+#[tokio::test]
+async fn what_is_withdrawn_is_told_and_can_be_taken_in() {
+    let Two { homes, ana, ben, hers, his } = two(Role::Write).await;
+    let cleo = Home::new("Cleo", "tablet").open().await;
+    let read = within(cleo.join(&hers.invite(Role::Read).await.unwrap())).await.unwrap();
+    until(&read, |read| read.view_json()["milk"] == 2).await;
+
+    // Ana is away. What Ben writes, Cleo sees; that Ana has revoked him by then, neither knows.
+    let ben_id = ben.me().person;
+    ana.close().await;
+    ben.hub().learn(&[cleo.hub().contact()]).await;
+    his.put(&json!({ "milk": 3 })).unwrap().await.unwrap();
+    until(&read, |read| read.view_json()["milk"] == 3).await;
+    let hash = his.heads()[0];
+    ben.close().await;
+    let apart = homes.0.open_apart().await;
+    apart.doc("groceries").await.unwrap().revoke(ben_id).await.unwrap();
+    apart.close().await;
+
+    // When Cleo hears of it, nobody who may write stands behind what he wrote.
+    let mut changes = read.watch();
+    let ana = homes.0.open().await;
+    let hers = ana.doc("groceries").await.unwrap();
+    let change = within(changes.next()).await.unwrap();
+    assert_eq!((change.origin, change.withdrawn), (Origin::Rebuilt, 1));
+    assert_eq!(read.view_json(), json!({ "milk": 2 }));
+    let held = read.held();
+    assert_eq!((held[0].hash, held[0].signed), (hash, true));
+    assert_eq!(held[0].who.as_ref().unwrap().to_string(), "Ben (phone)");
+
+    // Ana is told of it by her too, and says when she has it.
+    let ana_id = ana.me().person;
+    within(async {
+        let mut events = cleo.hub().events();
+        while !read.synced_with(ana_id).await.unwrap() {
+            events.recv().await.unwrap();
+        }
+    })
+    .await;
+    assert_eq!(hers.held()[0].hash, hash);
+    hers.take_in(&[hash]).await.unwrap();
+    until(&hers, |hers| hers.view_json()["milk"] == 3).await;
+    until(&read, |read| read.view_json()["milk"] == 3).await;
+    ana.close().await;
+    cleo.close().await;
 }

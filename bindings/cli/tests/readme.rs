@@ -1,0 +1,42 @@
+//! The README's two terminals, as they stand there: its shell blocks are run, in order, by one shell, with this
+//! build of the program and folders of the test's own.
+
+#![expect(clippy::expect_used, reason = "a test that cannot run its program fails")]
+
+use std::process::{Command, Stdio};
+
+const README: &str = include_str!("../../../README.md");
+
+/// The shell blocks of the part about two terminals.
+fn two_terminals() -> String {
+    let part =
+        README.split("\n## ").find(|part| part.starts_with("Two terminals")).expect("the part is there");
+    let blocks = part.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn the_two_terminals_work_as_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let alias = "alias katori='cargo run --release --quiet --'\n";
+    let commands = two_terminals();
+    assert_eq!(commands.matches(alias).count(), 2, "each terminal says how to call the program");
+    let path = folder.path().to_str().expect("a plain path");
+    let commands = commands.replace(alias, "").replace("/tmp/katori", &format!("{path}/katori"));
+    let program = folder.path().join("bin").join("katori");
+    std::fs::create_dir(folder.path().join("bin")).expect("a folder for the program");
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_katori"), &program).expect("a link to the program");
+    let script = format!(
+        "set -euo pipefail\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\nPATH='{path}/bin':$PATH\n\
+         {commands}\necho THE-END\nkatori cat groceries --json\n"
+    );
+    let output = Command::new("bash").arg("-c").arg(&script).stdin(Stdio::null()).output().expect("a shell");
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let complaints = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}\n{printed}\n{complaints}");
+    let (story, end) = printed.split_once("THE-END").expect("it came to the end");
+    assert!(end.contains("\"eggs\"") && end.contains("\"milk\""), "Ana has what Ben wrote: {end}");
+    for words in ["Ben (desk)", "Ana", "no role", "groceries"] {
+        assert!(story.contains(words), "`{words}` is not in what was printed:\n{story}");
+    }
+}
