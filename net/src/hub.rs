@@ -9,7 +9,7 @@ use std::time::Duration;
 use iroh::{Endpoint, Watcher};
 use katori_acl::{Contact, DeviceId, PersonId, ResourceId, Subject, Ticket};
 use katori_core::document::DocumentLimits;
-use katori_core::engine::{Answer, Command, Engine, Event, Standing, StoredEngine};
+use katori_core::engine::{Answer, Command, Engine, Event, StoredEngine};
 use katori_core::identity::Identity;
 use katori_core::store::Store;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -237,8 +237,7 @@ impl Hub {
     /// [`HubError::UnknownDocument`] if it is not held, [`HubError::Unreadable`] if it cannot be loaded.
     pub async fn open(&self, id: ResourceId) -> Result<OpenDocument, HubError> {
         let access = self.ask(move |engine| {
-            let held =
-                engine.documents().any(|(held, standing, _)| held == id && standing == Standing::Accepted);
+            let held = engine.documents().any(|(held, standing, _)| held == id && standing.has_content());
             engine.access(id).filter(|_| held)
         });
         let access = access.await?.ok_or(HubError::UnknownDocument(id))?;

@@ -24,7 +24,7 @@ impl Node {
     pub async fn doc(&self, name_or_id: &str) -> Result<Doc, Error> {
         let docs = self.docs().await?;
         // One that this person lost its role in stays readable.
-        let held = docs.iter().filter(|doc| matches!(doc.standing, Standing::Accepted | Standing::Left));
+        let held = docs.iter().filter(|doc| doc.standing.has_content());
         match pick("document", name_or_id, held.map(|doc| (doc.id, doc.name.as_str()))) {
             Ok(id) => self.inner.document(id).await,
             Err(error @ Error::NotFound { .. }) => {

@@ -57,7 +57,7 @@ impl Inner {
             engine.documents().find(|(id, ..)| *id == document).map(|(_, standing, _)| standing)
         });
         if let Ok(standing) = standing.await
-            && !matches!(standing, Some(Standing::Accepted | Standing::Left))
+            && !standing.is_some_and(Standing::has_content)
         {
             self.let_go(document);
         }

@@ -1,5 +1,6 @@
 //! Group commit: one transaction at a time, holding whatever has gathered while the last one was being written.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use katori_acl::{DeviceId, ResourceId};
@@ -23,39 +24,74 @@ pub(super) enum After {
     Durable(ResourceId, u64),
 }
 
+/// Bytes of writes that share a commit. What one input led to is never parted; what follows waits for the next.
+const GROUP_BYTES: usize = 64 << 20;
+
+/// What one input led to: stored all or nothing, then acted on.
+#[derive(Debug, Default)]
+struct Group {
+    writes: Vec<Write>,
+    after: Vec<After>,
+}
+
+impl Group {
+    fn is_empty(&self) -> bool {
+        self.writes.is_empty() && self.after.is_empty()
+    }
+
+    fn size(&self) -> usize {
+        let sizes = self.writes.iter().map(|write| match write {
+            Write::Put { key, value, .. } => key.len() + value.len(),
+            Write::Delete { key, .. } => key.len(),
+            Write::DeletePrefix { prefix, .. } => prefix.len(),
+        });
+        sizes.sum()
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Commits {
     next: u64,
-    writes: Vec<Write>,
-    after: Vec<After>,
+    open: Group,
+    waiting: VecDeque<Group>,
     in_flight: Option<(CommitId, Vec<After>)>,
 }
 
 impl Engine {
-    /// Adds to the next commit.
+    /// Adds to what the present input leads to.
     pub(super) fn write(&mut self, writes: impl IntoIterator<Item = Write>) {
-        self.commits.writes.extend(writes);
+        self.commits.open.writes.extend(writes);
     }
 
     /// Does something when all that was written so far is durable.
     pub(super) fn after(&mut self, after: After) {
-        self.commits.after.push(after);
+        self.commits.open.after.push(after);
     }
 
-    /// Begins the next commit, if none is under way and something waits for one.
+    /// Ends what the present input led to, and begins the next commit, if none is under way and something waits
+    /// for one.
     pub(super) fn commit(&mut self) {
+        let group = std::mem::take(&mut self.commits.open);
+        if !group.is_empty() {
+            self.commits.waiting.push_back(group);
+        }
         if self.commits.in_flight.is_some() || self.failed.is_some() {
             return;
         }
-        let writes = std::mem::take(&mut self.commits.writes);
-        let after = std::mem::take(&mut self.commits.after);
-        if writes.is_empty() && after.is_empty() {
-            return;
+        let Some(mut together) = self.commits.waiting.pop_front() else { return };
+        let mut size = together.size();
+        while let Some(next) = self.commits.waiting.front().map(Group::size)
+            && size + next <= GROUP_BYTES
+            && let Some(next) = self.commits.waiting.pop_front()
+        {
+            size += next.size();
+            together.writes.extend(next.writes);
+            together.after.extend(next.after);
         }
         self.commits.next += 1;
         let commit = CommitId(self.commits.next);
-        self.commits.in_flight = Some((commit, after));
-        self.act(Action::Persist { commit, writes });
+        self.commits.in_flight = Some((commit, together.after));
+        self.act(Action::Persist { commit, writes: together.writes });
     }
 
     pub(super) fn stored(&mut self, now: Timestamp, commit: CommitId) {
@@ -76,8 +112,9 @@ impl Engine {
     /// The store is done for: whatever waited for it is told so, and nothing is acknowledged from now on.
     pub(super) fn store_failed(&mut self, commit: CommitId, error: String) {
         let in_flight = self.commits.in_flight.take_if(|(id, _)| *id == commit);
-        let waiting = std::mem::take(&mut self.commits.after);
-        self.commits.writes.clear();
+        let open = std::mem::take(&mut self.commits.open);
+        let waiting = std::mem::take(&mut self.commits.waiting).into_iter().chain([open]);
+        let waiting = waiting.flat_map(|group| group.after);
         for after in in_flight.into_iter().flat_map(|(_, after)| after).chain(waiting) {
             if let After::Reply(id, _) = after {
                 let result = Err(CommandError::StoreFailed(Arc::from(error.as_str())));

@@ -37,8 +37,9 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// Whether content is held.
-    pub(super) fn has_content(self) -> bool {
+    /// Whether content is held, and can be read.
+    #[must_use]
+    pub fn has_content(self) -> bool {
         matches!(self, Self::Accepted | Self::Left)
     }
 

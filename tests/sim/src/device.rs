@@ -54,6 +54,12 @@ impl Device {
         self.identity.device()
     }
 
+    /// How many commits its disk has made.
+    #[must_use]
+    pub fn commits_made(&self) -> usize {
+        self.commits_made
+    }
+
     /// The person it belongs to.
     #[must_use]
     pub fn person(&self) -> PersonId {

@@ -421,3 +421,19 @@ fn who_is_revoked_keeps_on_screen_what_had_been_accepted_even_after_restarts() {
     world.sync(olga, ben);
     assert_eq!(world.keys(ben, document), ["accepted"], "it came with the revocation that it is vouched for");
 }
+
+#[test]
+fn edits_that_come_together_share_commits_and_signatures() {
+    let (mut world, olga, _, document) = shared(14);
+    let others: Vec<ResourceId> = (0..10).map(|index| world.create(olga, &format!("d{index}"))).collect();
+    let before = world.device(olga).commits_made();
+    for index in 0..200 {
+        world.edit(olga, document, &format!("key {index}"));
+        world.edit(olga, others[index % others.len()], &format!("key {index}"));
+    }
+    world.run();
+    let commits = world.device(olga).commits_made() - before;
+    assert!(commits < 20, "{commits} commits for 400 edits");
+    assert_eq!(world.keys(olga, document).len(), 200);
+    assert_eq!(world.device(olga).document(document).vouch_ids().len(), 1, "one vouch covers them all");
+}

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::device::Device;
 use super::typing::percentile;
 use super::{DOCUMENT, Stage};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureCode};
 use crate::report::{ContentReport, DocumentReport, EditReport, ExplanationReport, HeldReport, StatusReport};
 
 /// One thing that was checked.
@@ -146,7 +146,7 @@ impl Stage {
         let told = why.lines.iter().any(|line| line.contains("revoked by"));
         Ok(Check {
             name: "Ben may not write any more",
-            passed: code != 0 && roleless && why.role.is_none() && told,
+            passed: code == FailureCode::NotAllowed.exit_code() && roleless && why.role.is_none() && told,
             figure: format!("exit code {code} on his laptop"),
         })
     }
