@@ -46,10 +46,13 @@ pub use vouches::MAX_VOUCHES_PER_DEVICE;
 pub struct DocumentLimits {
     /// What one change or file may hold.
     pub gate: gate::Limits,
-    /// Bytes of changes held back, 64 MiB. It is generous because a large document is held back while it
-    /// arrives, until the vouch that covers it can count.
+    /// Bytes of changes held back, 64 MiB.
     pub held_bytes: usize,
-    /// Operations of a whole document, 20 million: what Automerge can still open on a laptop.
+    /// The same while more is on its way that a writer vouches for, 1 GiB: a large document is held back while it
+    /// arrives, until the vouch that covers it can count.
+    pub document_bytes: usize,
+    /// Operations of what is shown of a document, 20 million: what Automerge can still open on a laptop. What goes
+    /// beyond is held back on this device.
     pub operations: u64,
     /// Changes from one peer that wait for others they build on: 1,024. They are not persisted and not
     /// acknowledged, so that the peer sends them again when they are dropped.
@@ -67,6 +70,7 @@ impl Default for DocumentLimits {
         Self {
             gate: gate::Limits::default(),
             held_bytes: 64 << 20,
+            document_bytes: 1 << 30,
             operations: 20_000_000,
             orphans: 1024,
             orphan_bytes: 4 << 20,
@@ -254,6 +258,16 @@ impl Document {
             self.incarnation = *incarnation;
         }
         self.automerge.set_actor(self.actor());
+    }
+
+    /// This document was read while a commit of its own was still under way: what it writes next must meet nothing
+    /// of that.
+    pub fn assume_behind(&mut self) {
+        /// More than any one commit has of either.
+        const AHEAD: u64 = 1 << 20;
+        self.next_pack = self.next_pack.saturating_add(AHEAD);
+        self.counter = self.counter.saturating_add(AHEAD);
+        self.draw_incarnation();
     }
 
     /// Ends the present incarnation: the store was copied, restored, or is behind its own past.

@@ -249,6 +249,8 @@ pub enum Task {
     Discharge,
     /// Take in changes that are held back.
     TakeIn(Vec<ChangeHash>),
+    /// Drop what waits of peers that have gone.
+    ForgetOrphans(BTreeSet<DeviceId>),
 }
 
 /// How a task went.
@@ -272,6 +274,10 @@ impl Task {
             Self::Serve(wants) => document.serve_all(wants),
             Self::Vouch => document.vouch(),
             Self::Discharge => document.discharge(),
+            Self::ForgetOrphans(peers) => {
+                document.forget_orphans(&peers);
+                Done::default()
+            }
             Self::TakeIn(changes) => match document.take_in(&changes) {
                 Ok(done) => done,
                 Err(error) => return Outcome::TakeInRefused(error),
@@ -468,9 +474,7 @@ impl Engine {
             Input::Connected { peer } => self.connected(now, peer),
             Input::Received { peer, frame } => self.received(now, peer, &frame),
             Input::Drained { peer, bytes } => self.drained(now, peer, bytes),
-            Input::Disconnected { peer } => {
-                self.sessions.remove(&peer);
-            }
+            Input::Disconnected { peer } => self.disconnected(now, peer),
             Input::Timer(timer) => self.timer(now, timer),
             Input::Worked { document, number, outcome } => self.worked(now, document, number, outcome),
             Input::Stored { commit } => self.stored(now, commit),

@@ -71,10 +71,16 @@ impl VersionVector {
         })
     }
 
-    /// How many actors there are.
+    /// How many tips there are.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.len()
+    pub fn tips(&self) -> usize {
+        self.0.values().map(BTreeMap::len).sum()
+    }
+
+    /// Whether this change is a tip.
+    #[must_use]
+    pub fn contains(&self, tip: &ChangeHash) -> bool {
+        self.0.values().any(|tips| tips.contains_key(tip))
     }
 
     /// Whether nothing is stored.

@@ -308,7 +308,7 @@ impl Driver {
         while let Some(action) = self.engine.poll_action() {
             self.carry_out(action);
         }
-        self.around.guests.set_invites_open(self.engine.invites().next().is_some());
+        self.around.guests.set_invites_open(self.engine.invites().any(|invite| invite.uses != Some(0)));
     }
 
     fn carry_out(&mut self, action: Action) {

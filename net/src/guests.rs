@@ -55,7 +55,8 @@ impl EndpointHooks for Doorkeeper {
         }
         let peer = device_of(connection.remote_id());
         let welcome = if connection.alpn() == JOIN_ALPN {
-            self.0.invites_open.load(Ordering::Acquire)
+            // Who joined a moment ago may have lost the answer on the way, and asks again.
+            self.0.invites_open.load(Ordering::Acquire) || self.0.is_known(&peer)
         } else {
             self.0.is_known(&peer)
         };

@@ -183,26 +183,25 @@ impl Document {
 
     /// Signs and hands out what was edited since the last flush: one vouch, however many edits.
     pub fn flush(&mut self) -> Done {
-        let mut writes = Vec::new();
+        self.conclude(Vec::new())
+    }
+
+    /// Writes local edits and signs them. Every step does, so that what a step writes of the document's state never
+    /// speaks of changes that are not stored with it.
+    pub(super) fn hand_out(&mut self, writes: &mut Vec<Write>) {
         let unflushed = std::mem::take(&mut self.unflushed);
-        if let Some(last) = unflushed.last() {
-            writes.extend(self.write_packs(&unflushed));
-            let mut heads = self.automerge.get_heads();
+        let Some(last) = unflushed.last() else { return };
+        writes.extend(self.write_packs(&unflushed));
+        let mut heads = self.automerge.get_heads();
+        let shown: Vec<u32> = self.graph.present(&heads).collect();
+        if !self.graph.covers(&shown, &[*last]) {
+            // It was withdrawn before it was written; it is signed all the same, for it is ours.
             heads.extend(self.graph.hashes([*last]));
-            heads.sort_unstable();
-            heads.dedup();
-            if heads.len() > 1 {
-                // One's own last change lies under the heads unless it was withdrawn before it was written.
-                let indices: Vec<u32> = self.graph.present(&self.automerge.get_heads()).collect();
-                if self.graph.covers(&indices, &[*last]) {
-                    heads = self.automerge.get_heads();
-                }
-            }
-            self.sign_vouch(&heads, &mut writes);
+        }
+        self.sign_vouch(&heads, writes);
+        if self.may_write() {
             self.pinned.clear();
         }
-        let flushed = self.edits;
-        Done { flushed: Some(flushed), ..self.conclude(writes) }
     }
 
     /// Stores changes, given ascending, as packs.

@@ -14,7 +14,7 @@ use katori_acl::{DeviceId, ResourceId};
 use super::bits::Bits;
 use crate::actor::{Claim, claim};
 use crate::gate::{Header, Link, LinkError, RawChange, check_links};
-use crate::version::VersionVector;
+use crate::version::{MAX_ACTORS, MAX_BRANCHES, VersionVector};
 
 /// One stored change.
 #[derive(Debug)]
@@ -54,7 +54,6 @@ pub(crate) struct Graph {
     /// For each device that some actor claims: the changes of those actors.
     claimed: BTreeMap<DeviceId, Bits>,
     unclaimed: Bits,
-    operations: u64,
 }
 
 impl Graph {
@@ -69,17 +68,11 @@ impl Graph {
             forks: BTreeMap::new(),
             claimed: BTreeMap::new(),
             unclaimed: Bits::default(),
-            operations: 0,
         }
     }
 
     pub(crate) fn len(&self) -> u32 {
         u32::try_from(self.nodes.len()).unwrap_or(u32::MAX)
-    }
-
-    /// Operations in all stored changes.
-    pub(crate) fn operations(&self) -> u64 {
-        self.operations
     }
 
     pub(crate) fn node(&self, index: u32) -> Option<&Node> {
@@ -171,6 +164,15 @@ impl Graph {
         if !header.other_actors.iter().all(|actor| self.by_actor.contains_key(actor.as_slice())) {
             return Err(LinkError::UnknownActor);
         }
+        let known =
+            self.by_actor.get(header.actor.as_slice()).and_then(|actor| self.actors.get(*actor as usize));
+        if known.is_none() && self.actors.len() >= MAX_ACTORS {
+            return Err(LinkError::TooMany("actors"));
+        }
+        let goes_on = |actor: &Actor| previous.is_some_and(|previous| actor.tips.contains(&previous));
+        if known.is_some_and(|actor| actor.tips.len() >= MAX_BRANCHES && !goes_on(actor)) {
+            return Err(LinkError::TooMany("branches of one actor"));
+        }
         // `previous` has looked for itself whether it lies below.
         check_links(header, link, under, || previous.is_some())?;
         let claim = claim(&header.actor, &self.document);
@@ -199,7 +201,6 @@ impl Graph {
         }
         self.heads.insert(index);
         self.by_hash.insert(header.hash, index);
-        self.operations = self.operations.saturating_add(header.operations);
         self.nodes.push(Node {
             hash: header.hash,
             actor: at,

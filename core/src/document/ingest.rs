@@ -1,9 +1,11 @@
 //! Taking in what peers send: changes and vouches, past the gate and into the graph. What of it is shown is
 //! for the rule of admission to say.
 
+use std::collections::BTreeSet;
+
 use katori_acl::{DeviceId, RecordId};
 
-use super::{Document, Done};
+use super::{Document, Done, holds_write};
 use crate::gate::RawChange;
 use crate::pack::unpack;
 use crate::store::Write;
@@ -63,6 +65,15 @@ impl Document {
         let mut held = self.held_bytes();
         for (from, batch) in batches {
             let mut report = IngestReport { from: Some(from), ..IngestReport::default() };
+            // Vouches first: those of a writer for what is still to come make room for it.
+            for bytes in &batch.vouches {
+                if self.admit_vouch(bytes, &mut writes) {
+                    report.vouches.extend(UnverifiedVouch::decode(bytes).map(|vouch| vouch.id()));
+                } else {
+                    report.vouches_refused += 1;
+                }
+            }
+            let room = if self.is_arriving() { self.limits.document_bytes } else { self.limits.held_bytes };
             let mut farewell = (0, 0);
             for bytes in &batch.packs {
                 let Ok(changes) = unpack(bytes, &self.limits.gate) else {
@@ -70,27 +81,21 @@ impl Document {
                     continue;
                 };
                 for change in changes {
+                    let size = change.bytes().len();
                     farewell.0 += 1;
-                    farewell.1 += change.bytes().len();
-                    held = held.saturating_add(change.bytes().len());
-                    let header = change.header();
-                    if batch.farewell
+                    farewell.1 += size;
+                    let too_much = batch.farewell
                         && (farewell.0 > self.limits.farewell_changes
-                            || farewell.1 > self.limits.farewell_bytes)
-                        || held > self.limits.held_bytes
-                        || self.graph.operations().saturating_add(header.operations) > self.limits.operations
-                    {
+                            || farewell.1 > self.limits.farewell_bytes);
+                    if too_much || held.saturating_add(size) > room {
                         report.over_budget += 1;
                         continue;
                     }
+                    let known = report.known;
                     self.store(from, change, &mut report, &mut new, &mut writes);
-                }
-            }
-            for bytes in &batch.vouches {
-                if self.admit_vouch(bytes, &mut writes) {
-                    report.vouches.extend(UnverifiedVouch::decode(bytes).map(|vouch| vouch.id()));
-                } else {
-                    report.vouches_refused += 1;
+                    if report.known == known {
+                        held += size;
+                    }
                 }
             }
             reports.push(report);
@@ -100,6 +105,14 @@ impl Document {
         let mut packs = self.write_packs(&new);
         packs.append(&mut writes);
         Done { ingested: reports, ..self.conclude(packs) }
+    }
+
+    /// Whether somebody who writes vouches for something that is not here yet: then more is on its way, and is held
+    /// back only until it is complete.
+    fn is_arriving(&self) -> bool {
+        self.vouches
+            .awaited_from()
+            .any(|device| holds_write(&self.access, device) && !self.forkers.contains(device))
     }
 
     fn store(
@@ -166,8 +179,8 @@ impl Document {
         self.orphans = orphans;
     }
 
-    /// Drops what waits of a peer that has gone.
-    pub fn forget_orphans(&mut self, peer: &DeviceId) {
-        self.orphans.remove(peer);
+    /// Drops what waits of peers that have gone.
+    pub fn forget_orphans(&mut self, peers: &BTreeSet<DeviceId>) {
+        self.orphans.retain(|peer, _| !peers.contains(peer));
     }
 }

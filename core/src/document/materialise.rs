@@ -28,6 +28,7 @@ impl Document {
     /// Makes the Automerge document hold `wanted`, given that it holds `self.admitted`; what Automerge cannot
     /// apply goes into `self.failed`. Returns what changed in what is shown.
     pub(super) fn show(&mut self, wanted: &Bits) -> Option<Shown> {
+        let wanted = &self.within_operations(wanted);
         if *wanted == self.admitted {
             return None;
         }
@@ -52,6 +53,24 @@ impl Document {
         new.intersect_with(&self.admitted);
         shown.admitted = self.graph.hashes(new.iter());
         Some(shown)
+    }
+
+    /// As much of `wanted` as may be shown; what goes beyond is noted as failed here. It comes from a writer, and
+    /// costs no more than counting.
+    fn within_operations(&mut self, wanted: &Bits) -> Bits {
+        let mut left = self.limits.operations;
+        let mut within = Bits::default();
+        for index in wanted.iter() {
+            let Some(node) = self.graph.node(index) else { continue };
+            let builds = node.dependencies.iter().all(|under| within.contains(*under));
+            if builds && node.operations <= left {
+                left -= node.operations;
+                within.insert(index);
+            } else {
+                self.failed.insert(node.hash);
+            }
+        }
+        within
     }
 
     /// Builds the Automerge document from `self.admitted`.

@@ -12,6 +12,11 @@ use crate::gate::RawChange;
 use crate::pack::pack;
 use crate::version::VersionVector;
 
+/// Bytes of vouches in one frame.
+const VOUCH_BYTES: usize = 1 << 20;
+/// Bytes of raw changes in one frame of what is handed over, a part of what the other side takes.
+const HAND_OVER_BYTES: usize = 64 << 10;
+
 /// What a peer is known to have of a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Peer {
@@ -41,8 +46,8 @@ pub struct Served {
     pub to: Option<DeviceId>,
     /// A pack of changes, unless there is none to send.
     pub pack: Option<Vec<u8>>,
-    /// Vouches, sent with the last pack.
-    pub vouches: Vec<Vec<u8>>,
+    /// Vouches, sent before the packs that they cover.
+    pub vouches: Vec<(RecordId, Vec<u8>)>,
     /// What the peer has when it has received this.
     pub then: Peer,
     /// Whether more is to follow.
@@ -69,6 +74,23 @@ impl Document {
         missing.retain(|index| !unflushed.contains(index) && (!own_only || mine(*index)));
         let mut served = Served { to: Some(to), then: known, own_only, ..Served::default() };
 
+        // Vouches first: those of a writer let the other side make room for what they cover.
+        let mut room = VOUCH_BYTES;
+        let unsent = self.vouches.iter().filter(|vouch| !own_only || vouch.device == me);
+        for vouch in unsent.filter(|vouch| !served.then.vouches.contains(&vouch.id())) {
+            let Some(left) = room.checked_sub(vouch.bytes().len()) else {
+                served.more = true;
+                break;
+            };
+            room = left;
+            served.vouches.push((vouch.id(), vouch.bytes().to_vec()));
+        }
+        served.then.vouches.extend(served.vouches.iter().map(|(id, _)| *id));
+        if served.more {
+            return served;
+        }
+
+        let most = if own_only { HAND_OVER_BYTES } else { PACK_RAW_BYTES };
         let mut run: Vec<RawChange> = Vec::new();
         let mut size = 0;
         let mut left = missing.into_iter();
@@ -77,20 +99,13 @@ impl Document {
             let header = raw.header();
             served.then.version.raise(&header.actor, header.seq, header.hash);
             run.push(raw);
-            if size >= PACK_RAW_BYTES || run.len() >= PACK_CHANGES {
+            if size >= most || run.len() >= PACK_CHANGES {
                 break;
             }
         }
         served.more = left.next().is_some();
         if !run.is_empty() {
             served.pack = Some(pack(&run));
-        }
-        if !served.more {
-            for vouch in self.vouches.iter().filter(|vouch| !own_only || vouch.device == me) {
-                if served.then.vouches.insert(vouch.id()) {
-                    served.vouches.push(vouch.bytes().to_vec());
-                }
-            }
         }
         served
     }

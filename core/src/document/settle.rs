@@ -78,10 +78,11 @@ impl Document {
 
     /// Ends a step: applies the rule and gathers what is to be written and told.
     pub(super) fn conclude(&mut self, mut writes: Vec<Write>) -> Done {
+        self.hand_out(&mut writes);
         let shown = self.settle();
         let summary = self.summary();
         writes.push(self.write_state(&summary));
-        Done { writes, summary, shown, ..Done::default() }
+        Done { writes, summary, shown, flushed: Some(self.edits), ..Done::default() }
     }
 
     /// Rosters or grants have changed; with them came vouches by whoever changed them.
@@ -107,8 +108,9 @@ impl Document {
             return false;
         }
         let Ok(vouch) = vouch.verify() else { return false };
-        if vouch.device == self.me.device() {
-            // Our own word from a past this store does not know: go on above it, under a new incarnation.
+        if vouch.device == self.me.device() && vouch.counter > self.counter {
+            // Our own word from a past this store does not know: go on above it, under a new incarnation. One with
+            // a lower counter is an old word of ours that another has superseded.
             self.counter = self.counter.max(vouch.counter);
             self.renew_incarnation();
         }

@@ -287,6 +287,10 @@ impl Document {
             document.pinned = state.pinned.into_iter().collect();
             document.failed = state.failed.into_iter().collect();
         }
+        // A pack is never written over, whatever the row of state says.
+        let number = |key: &[u8]| key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes));
+        let last = stored.packs.last().and_then(|(key, _)| number(key));
+        document.next_pack = document.next_pack.max(last.map_or(0, |last| last.saturating_add(1)));
         let mut waiting = BTreeMap::new();
         for (_, pack) in &stored.packs {
             for change in unpack(pack, &document.limits.gate)? {

@@ -65,6 +65,11 @@ impl Vouches {
         self.cover.get(device).is_some_and(|cover| cover.contains(index))
     }
 
+    /// Devices that vouch for heads that are not here yet.
+    pub(crate) fn awaited_from(&self) -> impl Iterator<Item = &DeviceId> {
+        self.awaited.values().flatten()
+    }
+
     /// A change of our own that the next vouch will lie over.
     pub(crate) fn stand_behind(&mut self, graph: &Graph, device: DeviceId, index: u32) {
         graph.mark([index], self.cover.entry(device).or_default());

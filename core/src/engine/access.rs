@@ -18,7 +18,6 @@ use super::{Action, Answer, CommandId, DocumentState, Engine, Event, MAX_OFFERS,
 use crate::document::remove_content;
 use crate::store::Write;
 use crate::time::Timestamp;
-use crate::wire::Frame;
 
 /// Rosters kept that no document here names: people met, or named by somebody before the document that does.
 /// More come in again with what names them.
@@ -33,6 +32,8 @@ pub(super) struct AccessChange {
     vouches: BTreeMap<ResourceId, Vec<Vec<u8>>>,
     /// Documents that have yet to be evaluated under it.
     remaining: BTreeSet<ResourceId>,
+    /// Documents that have been, each with its last edit that is in `writes`.
+    evaluated: Vec<(ResourceId, Option<u64>)>,
     replies: Vec<(CommandId, Answer)>,
     /// It is on its way to the disk.
     finishing: bool,
@@ -238,6 +239,7 @@ impl Engine {
         for session in self.sessions.values_mut() {
             session.live.remove(&document);
             session.version_sent.remove(&document);
+            session.told.remove(&Subject::Resource(document));
         }
         if let Some(change) = &mut self.access_now {
             change.remaining.remove(&document);
@@ -277,22 +279,28 @@ impl Engine {
     }
 
     /// A document has been evaluated under the change that is under way.
-    pub(super) fn reevaluated(&mut self, now: Timestamp, document: ResourceId, writes: Vec<Write>) {
+    pub(super) fn reevaluated(
+        &mut self,
+        now: Timestamp,
+        document: ResourceId,
+        writes: Vec<Write>,
+        flushed: Option<u64>,
+    ) {
         if let Some(state) = self.documents.get_mut(&document) {
             state.work.phase = Phase::Storing;
         }
-        self.after(After::Document(document));
-        let mut waited_for = false;
-        if let Some(change) = &mut self.access_now {
-            waited_for = change.remaining.remove(&document);
-            if waited_for {
-                change.writes.extend(writes.iter().cloned());
+        match &mut self.access_now {
+            Some(change) if change.remaining.contains(&document) => {
+                change.remaining.remove(&document);
+                change.writes.extend(writes);
+                // It is in no one's hands again before all of the change is durable.
+                change.evaluated.push((document, flushed));
+                self.finish_access_change();
             }
-        }
-        if waited_for {
-            self.finish_access_change();
-        } else {
-            self.write(writes);
+            _ => {
+                self.write(writes);
+                self.document_written(document, flushed);
+            }
         }
         self.advance(now, document);
     }
@@ -305,7 +313,11 @@ impl Engine {
         }
         let writes = std::mem::take(&mut change.writes);
         let replies = std::mem::take(&mut change.replies);
+        let evaluated = std::mem::take(&mut change.evaluated);
         self.write(writes);
+        for (document, flushed) in evaluated {
+            self.document_written(document, flushed);
+        }
         self.after(After::Access);
         for (id, answer) in replies {
             self.after(After::Reply(id, Box::new(answer)));
@@ -320,6 +332,7 @@ impl Engine {
             self.tell_records(now, peer, &change);
         }
         for document in &change.documents {
+            self.renew_farewells(now, *document);
             self.act(Action::Notify(Event::Access { document: *document }));
         }
         for subject in change.new.keys() {
@@ -329,6 +342,32 @@ impl Engine {
         }
         self.tell_peers(change.documents);
         self.begin_access_change(now);
+    }
+
+    /// Who may read again is given another last session, should the role be lost once more.
+    fn renew_farewells(&mut self, now: Timestamp, document: ResourceId) {
+        let Some(state) = self.documents.get(&document) else { return };
+        let back: Vec<DeviceId> =
+            state.farewells.iter().copied().filter(|device| self.may_read(now, document, device)).collect();
+        if let Some(state) = self.documents.get_mut(&document)
+            && !back.is_empty()
+        {
+            state.farewells.retain(|device| !back.contains(device));
+            let row = state.row(document);
+            self.write([row]);
+        }
+    }
+
+    /// Whether records that touch a document are on their way to its evaluation.
+    pub(super) fn awaits_access(&self, document: ResourceId) -> bool {
+        self.access_next.documents.contains(&document)
+    }
+
+    /// Those who wait for a change of access that will never be stored.
+    pub(super) fn take_access_replies(&mut self) -> Vec<CommandId> {
+        let now = self.access_now.as_mut().map(|change| std::mem::take(&mut change.replies));
+        let next = std::mem::take(&mut self.access_next.replies);
+        now.unwrap_or_default().into_iter().chain(next).map(|(id, _)| id).collect()
     }
 
     /// Tells a peer the new records of what both share, of what has come to be shared, and of what no longer is.
@@ -364,7 +403,7 @@ impl Engine {
                 .collect();
             if !records.is_empty() {
                 let vouches = self.escort(subject);
-                self.send(peer, &Frame::Records { subject: *subject, records, vouches, answer: false });
+                self.send_records(peer, *subject, records, vouches, false);
             }
         }
         for document in lost {

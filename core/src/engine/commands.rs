@@ -444,7 +444,13 @@ impl Engine {
         if !belongs {
             return Err(CommandError::JoinerUnknown);
         }
-        let has = self.registry.access(document).and_then(|access| access.role_of_person(&person));
+        let access = self.registry.access(document);
+        let has = access.as_ref().and_then(|access| access.role_of_person(&person));
+        let had = access.as_ref().and_then(|access| access.ever_role_of_person(&person));
+        if has.is_none() && had.is_some() {
+            // Whoever was revoked does not come back by an old ticket; a new grant is for an admin to give.
+            return Err(CommandError::InviteInvalid);
+        }
         let mut new = Vec::new();
         if has.is_none_or(|role| role < offer.role) {
             new.push(self.grant(document, Audience::Person(person), offer, None)?);

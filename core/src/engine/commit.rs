@@ -121,6 +121,17 @@ impl Engine {
                 self.act(Action::Reply { id, result });
             }
         }
+        let mut unanswered = self.take_access_replies();
+        unanswered.extend(std::mem::take(&mut self.pending_revokes).into_keys());
+        for state in self.documents.values_mut() {
+            unanswered.extend(std::mem::take(&mut state.work.commands).into_iter().map(|(id, _)| id));
+        }
+        unanswered.sort_unstable();
+        unanswered.dedup();
+        for id in unanswered {
+            let result = Err(CommandError::StoreFailed(Arc::from(error.as_str())));
+            self.act(Action::Reply { id, result });
+        }
         if self.failed.is_none() {
             self.failed = Some(error.clone());
             self.act(Action::Notify(Event::StoreFailed { error }));

@@ -56,6 +56,8 @@ pub(super) struct Held {
     pub(super) discharge_postponed: u8,
     pub(super) serve: BTreeSet<DeviceId>,
     pub(super) hand_over: BTreeSet<DeviceId>,
+    /// Peers that have gone, whose changes wait for others.
+    pub(super) forget_orphans: BTreeSet<DeviceId>,
 }
 
 impl Engine {
@@ -66,6 +68,7 @@ impl Engine {
         }
         let Some(access) = self.registry.access(document) else { return };
         let wants = self.wants(now, document);
+        let awaits_access = self.awaits_access(document);
         let Some(state) = self.documents.get_mut(&document) else { return };
         if state.work.phase != Phase::Idle || !state.standing.has_content() {
             return;
@@ -73,16 +76,21 @@ impl Engine {
         let held = &mut state.work;
         let (kind, task) = if let Some(vouches) = held.reevaluate.take() {
             (Kind::Reevaluate, Task::Reevaluate { vouches })
-        } else if !wants.is_empty() {
-            held.serve.clear();
-            held.hand_over.clear();
+        } else if !held.forget_orphans.is_empty() {
+            let peers = std::mem::take(&mut held.forget_orphans);
+            (Kind::Serve, Task::ForgetOrphans(peers))
+        } else if !wants.is_empty() && (!held.dirty || held.hand_over.is_empty()) {
+            for want in &wants {
+                held.serve.remove(&want.peer);
+                held.hand_over.remove(&want.peer);
+            }
             (Kind::Serve, Task::Serve(wants))
         } else if !held.commands.is_empty() {
             let (id, task) = held.commands.remove(0);
             (Kind::Command(id), task)
         } else if std::mem::take(&mut held.dirty) {
             (Kind::Other, Task::Flush)
-        } else if !held.ingest.is_empty() {
+        } else if !held.ingest.is_empty() && !awaits_access {
             (Kind::Ingest, Task::Ingest(std::mem::take(&mut held.ingest).into_iter().collect()))
         } else if std::mem::take(&mut held.discharge) {
             (Kind::Other, Task::Discharge)
@@ -152,15 +160,18 @@ impl Engine {
             }
             Outcome::Failed(error) => {
                 tracing::error!(%document, error, "a document cannot be opened");
-                if let Kind::Command(id) = kind {
+                if let Kind::Command(id) = kind
+                    && !self.revoke_vouched(now, id)
+                {
                     let result = Err(CommandError::Unreadable(error.as_str().into()));
                     self.act(Action::Reply { id, result });
                 }
                 if kind == Kind::Reevaluate {
-                    self.reevaluated(now, document, Vec::new());
+                    self.reevaluated(now, document, Vec::new(), None);
                 }
                 self.consume(document);
                 self.act(Action::Notify(Event::Unreadable { document, error }));
+                self.advance(now, document);
             }
         }
     }
@@ -168,7 +179,7 @@ impl Engine {
     fn done(&mut self, now: Timestamp, document: ResourceId, kind: Kind, done: Done) {
         if kind == Kind::Serve {
             for served in done.served {
-                self.send_served(document, served);
+                self.send_served(now, document, served);
             }
             self.advance(now, document);
             return;
@@ -186,7 +197,7 @@ impl Engine {
             self.act(Action::Notify(Event::Changed { document, shown }));
         }
         if kind == Kind::Reevaluate {
-            self.reevaluated(now, document, done.writes);
+            self.reevaluated(now, document, done.writes, done.flushed);
             return;
         }
         self.write(done.writes);
@@ -199,9 +210,6 @@ impl Engine {
                 self.ask_versions_again(now, document);
             }
         }
-        if let Some(number) = done.flushed {
-            self.after(After::Durable(document, number));
-        }
         if let Kind::Command(id) = kind {
             if !done.escort.is_empty()
                 && let Some(state) = self.documents.get_mut(&document)
@@ -211,6 +219,14 @@ impl Engine {
                 self.write([row]);
             }
             self.vouched(now, id);
+        }
+        self.document_written(document, done.flushed);
+    }
+
+    /// The writes of a document's step are on their way.
+    pub(super) fn document_written(&mut self, document: ResourceId, flushed: Option<u64>) {
+        if let Some(number) = flushed {
+            self.after(After::Durable(document, number));
         }
         self.after(After::Document(document));
     }
@@ -235,10 +251,16 @@ impl Engine {
         } else if report.over_budget > 0 {
             self.suspicious(peer, "more changes than there is room for");
         }
+        if report.orphans > 0
+            && let Some(session) = self.sessions.get_mut(&peer)
+        {
+            session.orphans_in.insert(document);
+        }
         if let Some(known) = self.sessions.get_mut(&peer).and_then(|session| session.live.get_mut(&document))
         {
             known.version.merge(&report.received);
             known.vouches.extend(report.vouches);
+            self.note_sent(document, peer, &report.received);
             self.after(After::Receipt(document, peer));
         }
     }
@@ -255,11 +277,15 @@ impl Engine {
         }
     }
 
-    fn send_served(&mut self, document: ResourceId, served: crate::document::Served) {
+    fn send_served(&mut self, now: Timestamp, document: ResourceId, served: crate::document::Served) {
         let Some(peer) = served.to else { return };
+        // The role may have been lost while this was made ready.
+        if !served.own_only && !self.may_read(now, document, &peer) {
+            return;
+        }
         if served.pack.is_some() || !served.vouches.is_empty() {
-            let frame =
-                Frame::Changes { document, pack: served.pack, vouches: served.vouches, more: served.more };
+            let vouches = served.vouches.into_iter().map(|(_, bytes)| bytes).collect();
+            let frame = Frame::Changes { document, pack: served.pack, vouches, more: served.more };
             self.send(peer, &frame);
         }
         if let Some(session) = self.sessions.get_mut(&peer) {
@@ -267,7 +293,7 @@ impl Engine {
                 // The peer may have sent something since this was made ready.
                 known.version.merge(&served.then.version);
                 known.vouches.extend(served.then.vouches);
-            } else if served.more {
+            } else if served.more && served.own_only {
                 session.live.insert(document, served.then);
             }
         }

@@ -235,7 +235,15 @@ impl StoredEngine {
         for (key, bytes) in storage.scan(Table::Documents, &[])? {
             let Some((id, b"standing")) = key.split_first_chunk::<32>() else { continue };
             let id = ResourceId::from_bytes(*id);
-            let summary = Summary::read(storage, &id)?.unwrap_or_default();
+            let summary = match Summary::read(storage, &id) {
+                Ok(summary) => summary.unwrap_or_default(),
+                Err(LoadError::Store(error)) => return Err(error.into()),
+                Err(error) => {
+                    // One damaged document does not keep the others from opening; it says so when it is opened.
+                    tracing::error!(document = %id, %error, "the summary of a document is damaged");
+                    Summary::default()
+                }
+            };
             stored.documents.insert(id, DocumentRow { summary, ..read_row(&bytes)? });
         }
         for (key, bytes) in storage.scan(Table::Receipts, &[])? {

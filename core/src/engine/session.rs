@@ -16,6 +16,9 @@ use crate::wire::{Frame, MAX_ENTRIES, MAX_RECORDS};
 /// Bytes of frames that somebody who lost the role may hand over in the one session it is given.
 pub const FAREWELL_BYTES: usize = 256 << 10;
 
+/// Bytes of records in one frame.
+const RECORDS_BYTES: usize = 1 << 20;
+
 /// What is known of one connected peer. All of it ends with the connection.
 #[derive(Debug, Default)]
 pub(super) struct Session {
@@ -35,6 +38,8 @@ pub(super) struct Session {
     pub(super) records: BTreeSet<RecordId>,
     /// Documents in which the peer lost its role and may hand over once; the bytes it has.
     pub(super) farewells: BTreeMap<ResourceId, usize>,
+    /// Documents in which changes of the peer wait for others.
+    pub(super) orphans_in: BTreeSet<ResourceId>,
     /// Documents in which the peer was told that its role is lost.
     parted: BTreeSet<ResourceId>,
     /// The peer's inventory has begun to come.
@@ -78,6 +83,16 @@ impl Engine {
         self.sessions.insert(peer, Session::default());
         let audience = self.audience(now, &peer);
         self.announce(peer, audience, true);
+    }
+
+    pub(super) fn disconnected(&mut self, now: Timestamp, peer: DeviceId) {
+        let Some(session) = self.sessions.remove(&peer) else { return };
+        for document in session.orphans_in {
+            if let Some(state) = self.documents.get_mut(&document) {
+                state.work.forget_orphans.insert(peer);
+            }
+            self.advance(now, document);
+        }
     }
 
     /// Tells a peer the digests of subjects that it has not been told of. The first inventory is sent even if
@@ -255,7 +270,7 @@ impl Engine {
         // Rosters sort before documents, as they have to arrive.
         for (subject, records) in new {
             let vouches = self.escort(&subject);
-            self.send(peer, &Frame::Records { subject, records, vouches, answer: false });
+            self.send_records(peer, subject, records, vouches, false);
         }
         true
     }
@@ -268,6 +283,34 @@ impl Engine {
                 self.documents.get(document).map(|state| state.escort.clone()).unwrap_or_default()
             }
             Subject::Roster(_) => Vec::new(),
+        }
+    }
+
+    /// Sends records in frames of bounded size; of an answer, the last says that it is one.
+    pub(super) fn send_records(
+        &mut self,
+        peer: DeviceId,
+        subject: Subject,
+        records: Vec<Vec<u8>>,
+        mut vouches: Vec<Vec<u8>>,
+        answer: bool,
+    ) {
+        let mut frames: Vec<Vec<Vec<u8>>> = vec![Vec::new()];
+        let mut size = 0;
+        for record in records {
+            if size + record.len() > RECORDS_BYTES {
+                frames.push(Vec::new());
+                size = 0;
+            }
+            size += record.len();
+            if let Some(frame) = frames.last_mut() {
+                frame.push(record);
+            }
+        }
+        let last = frames.len() - 1;
+        for (index, records) in frames.into_iter().enumerate() {
+            let vouches = if index == last { std::mem::take(&mut vouches) } else { Vec::new() };
+            self.send(peer, &Frame::Records { subject, records, vouches, answer: answer && index == last });
         }
     }
 
@@ -290,13 +333,14 @@ impl Engine {
         if let Subject::Resource(document) = subject {
             // A new round of comparing begins: the version that follows is answered with ours.
             session.version_sent.remove(&document);
+            session.live.remove(&document);
         }
         if allowed {
-            session.records.extend(ids.iter().copied());
+            session.records.extend(ids.iter().copied().filter(|id| self.registry.contains(id)));
             session.told.insert(subject);
         }
         let records = missing.iter().map(|record| record.bytes().to_vec()).collect();
-        self.send(peer, &Frame::Records { subject, records, vouches: escort, answer: true });
+        self.send_records(peer, subject, records, escort, true);
     }
 
     fn records(
@@ -314,10 +358,14 @@ impl Engine {
             self.suspicious(peer, "an answer to no question");
             return;
         }
+        // The first frames of a long answer come before the one that says so.
+        let asked_for = asked || session.asked.contains(&subject);
         let known = !self.registry.record_ids(&subject).is_empty();
-        if !known && !asked {
+        if !known && !asked_for {
             return;
         }
+        let shared = self.may_name(now, &peer, subject);
+        let vouches = if shared || asked_for { vouches } else { Vec::new() };
         self.admit(now, Some(peer), subject, records, vouches);
         let Subject::Resource(document) = subject else { return };
         if asked {
@@ -379,7 +427,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         // What is on its way to the peer counts as known to it, though it had not when it said this.
         let known = session.live.entry(document).or_default();
-        if known.version.len() > 2 * MAX_ACTORS || known.vouches.len() > 2 * MAX_RECORDS {
+        if known.version.tips() > 2 * MAX_ACTORS || known.vouches.len() > 2 * MAX_RECORDS {
             *known = Peer::default();
         }
         known.version.merge(version);
@@ -436,6 +484,19 @@ impl Engine {
         {
             let heads = state.summary.stored_heads.clone();
             self.send(peer, &Frame::Receipt { document, heads });
+        }
+    }
+
+    /// What a peer sends is durable with it.
+    pub(super) fn note_sent(&mut self, document: ResourceId, peer: DeviceId, sent: &VersionVector) {
+        let Some(state) = self.documents.get(&document) else { return };
+        let known = self.receipts.get(&(document, peer)).map(Vec::as_slice).unwrap_or_default();
+        let has = |head: &ChangeHash| known.contains(head) || sent.contains(head);
+        let heads: Vec<ChangeHash> = state.summary.stored_heads.iter().copied().filter(has).collect();
+        if !heads.is_empty() && heads != known {
+            self.write([receipt_row(document, peer, &heads)]);
+            self.receipts.insert((document, peer), heads);
+            self.act(Action::Notify(Event::Receipt { document, peer }));
         }
     }
 

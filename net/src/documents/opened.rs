@@ -76,6 +76,7 @@ impl Opened {
         tracing::error!(document = %self.id.short(), "a document is read again after a fault");
         match self.library.load(self.id, Arc::clone(state.document.access())) {
             Ok(mut document) => {
+                document.assume_behind();
                 document.set_watched(self.watched.load(Ordering::Relaxed));
                 *state = State::new(document);
                 self.progress.send_modify(Progress::begin_anew);

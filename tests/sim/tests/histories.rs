@@ -27,7 +27,7 @@ fn stored(world: &mut World, device: DeviceIndex, document: ResourceId) -> (Vec<
         if let Some(pack) = &served.pack {
             changes.extend(unpack(pack, &Limits::default()).expect("an honest pack"));
         }
-        for bytes in &served.vouches {
+        for (_, bytes) in &served.vouches {
             vouches.push(UnverifiedVouch::decode(bytes).expect("a vouch").claimed().clone());
         }
         known = served.then;

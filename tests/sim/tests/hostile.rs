@@ -250,3 +250,25 @@ fn a_heap_of_vouches_is_bounded() {
     assert!(kept <= katori_core::document::MAX_VOUCHES_PER_DEVICE + 3, "{kept} vouches are kept");
     assert_unharmed(&mut world, olga, ben, document);
 }
+
+#[test]
+fn a_hundred_branches_of_one_actor_close_no_session_and_keep_no_store_shut() {
+    let (mut world, olga, mallory, ben, document) = scene(10);
+    let rogue = Rogue::of(&mut world, mallory, document);
+    let branches: Vec<RawChange> = (0..100)
+        .map(|index| {
+            let mut base = Automerge::new();
+            rogue.change(&mut base, automerge::ActorId::from(vec![7; 16]), &format!("b{index}"))
+        })
+        .collect();
+    world.revoke(olga, document, mallory);
+    world.impersonate(ben, olga, &rogue.frame(&branches, Vec::new()));
+    world.sync_all(&[olga, ben]);
+    world.crash(olga);
+    world.start(olga);
+    world.connect(olga, ben);
+    world.run();
+    let (stored, _) = world.device(olga).document(document).counts();
+    assert!(stored <= 65, "{stored} changes are kept");
+    assert_unharmed(&mut world, olga, ben, document);
+}

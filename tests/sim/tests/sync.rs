@@ -437,3 +437,102 @@ fn edits_that_come_together_share_commits_and_signatures() {
     assert_eq!(world.keys(olga, document).len(), 200);
     assert_eq!(world.device(olga).document(document).vouch_ids().len(), 1, "one vouch covers them all");
 }
+
+#[test]
+fn a_ticket_does_not_undo_a_revocation() {
+    let mut world = World::new(15);
+    let olga = world.person("olga", 1)[0];
+    let ben = world.person("ben", 1)[0];
+    let document = world.create(olga, "invited");
+    let secret = InviteSecret::from_secret([7; 32]);
+    let offer = Offer { role: Role::Write, share: false, expires: None };
+    let invite = Command::Invite { document, offer, key: secret.public(), uses: None };
+    world.command(olga, invite).expect("invited");
+    redeem(&mut world, olga, ben, &secret).expect("redeemed");
+    world.revoke(olga, document, ben);
+    assert_eq!(redeem(&mut world, olga, ben, &secret), Err(CommandError::InviteInvalid));
+}
+
+#[test]
+fn what_was_forgotten_comes_back_whole_when_it_is_accepted_again() {
+    for connected in [false, true] {
+        let (mut world, olga, ben, document) = shared(16);
+        world.write(olga, document, "one");
+        world.write(ben, document, "two");
+        world.sync(olga, ben);
+        if connected {
+            world.connect(olga, ben);
+            world.run();
+        }
+        world.command(ben, Command::Forget { document }).expect("put away");
+        world.write(olga, document, "meanwhile");
+        world.accept(ben, document);
+        if !connected {
+            world.sync(olga, ben);
+        }
+        world.write(olga, document, "after");
+        world.sync(olga, ben);
+        assert_eq!(world.keys(ben, document), ["after", "meanwhile", "one", "two"], "connected: {connected}");
+    }
+}
+
+#[test]
+fn an_edit_that_was_not_written_yet_takes_nothing_along_when_a_device_dies() {
+    // An edit on top of somebody's work, their revocation, and a death at any moment of it.
+    for steps in 0..60 {
+        let (mut world, olga, ben, document) = shared(17);
+        let anna = world.person("anna", 1)[0];
+        world.share(olga, document, anna, Role::Write);
+        world.sync_all(&[olga, ben, anna]);
+        world.write(anna, document, "annas");
+        world.sync(anna, ben);
+        world.revoke(olga, document, anna);
+        world.connect(olga, ben);
+        world.run_some(steps / 2);
+        world.edit(ben, document, "unwritten");
+        world.run_some(steps);
+        world.crash(ben);
+        world.start(ben);
+        world.run();
+        world.sync_all(&[olga, ben]);
+        for device in [olga, ben] {
+            let keys = world.keys(device, document);
+            assert!(keys.contains(&"annas".to_owned()), "after {steps} steps, device {device}: {keys:?}");
+        }
+    }
+}
+
+#[test]
+fn a_role_regained_and_lost_again_gives_another_last_session() {
+    let (mut world, olga, ben, document) = shared(18);
+    for round in 0..3 {
+        world.revoke(olga, document, ben);
+        world.write(ben, document, &format!("late {round}"));
+        world.sync(olga, ben);
+        assert_eq!(world.device(olga).held(document).len(), 1, "round {round}");
+        let changes = world.device(olga).held(document).iter().map(|held| held.hash).collect();
+        world.command(olga, Command::TakeIn { document, changes }).expect("taken in");
+        world.grant(olga, document, ben, Role::Write);
+        world.sync(olga, ben);
+        world.sync(olga, ben);
+    }
+    assert_eq!(world.keys(ben, document), ["late 0", "late 1", "late 2"]);
+}
+
+#[test]
+fn ordinary_reconnects_of_two_devices_draw_no_new_incarnations() {
+    let mut world = World::new(19);
+    let devices = world.person("olga", 2);
+    let (laptop, phone) = (devices[0], devices[1]);
+    let document = world.create(laptop, "own");
+    world.sync(laptop, phone);
+    for round in 0..10 {
+        world.write(laptop, document, &format!("l{round}"));
+        world.write(phone, document, &format!("p{round}"));
+        world.write(laptop, document, &format!("m{round}"));
+        world.sync(laptop, phone);
+    }
+    let version = world.device(laptop).document(document).version();
+    assert_eq!(version.iter().count(), 2, "one actor for each device");
+    assert_eq!(world.keys(phone, document).len(), 30);
+}
