@@ -239,7 +239,6 @@ impl Engine {
         for session in self.sessions.values_mut() {
             session.live.remove(&document);
             session.version_sent.remove(&document);
-            session.told.remove(&Subject::Resource(document));
         }
         if let Some(change) = &mut self.access_now {
             change.remaining.remove(&document);
@@ -407,6 +406,9 @@ impl Engine {
             }
         }
         for document in lost {
+            if let Some(session) = self.sessions.get_mut(&peer) {
+                session.told.remove(&Subject::Resource(document));
+            }
             self.farewell(now, peer, document);
         }
         let new: BTreeSet<Subject> = audience.difference(&told).copied().collect();

@@ -546,6 +546,10 @@ impl Engine {
     fn accept(&mut self, document: ResourceId) -> Result<Next, CommandError> {
         match self.standing(document) {
             Standing::Offered | Standing::Forgotten => {
+                // Whoever was told of it before is told again: nothing of it is here any more.
+                for session in self.sessions.values_mut() {
+                    session.told.remove(&Subject::Resource(document));
+                }
                 self.set_standing(document, Standing::Accepted);
                 Ok(Next::Records(Vec::new(), Answer::Done))
             }

@@ -269,8 +269,11 @@ fn a_deleted_document_is_gone_everywhere_and_does_not_come_back() {
     let (mut world, olga, ben, document) = shared(6);
     world.write(ben, document, "content");
     world.sync(olga, ben);
+    world.connect(olga, ben);
+    world.run();
     world.command(olga, Command::Delete { document }).expect("the owner deletes");
-    world.sync(olga, ben);
+    assert!(world.device(ben).shows(document).is_empty(), "at once, where there is a connection");
+    world.disconnect(olga, ben);
     for device in [olga, ben] {
         let standing = world.device(device).engine.as_ref().and_then(|engine| {
             engine.documents().find(|(id, ..)| *id == document).map(|(_, standing, _)| standing)
