@@ -11,6 +11,58 @@
 //! so that documents never wait for each other. A document's next task begins when the writes of the last one
 //! are durable, so nothing is offered to a peer before that, and everything that came meanwhile is done in one.
 //!
+//! A driver of one device, with a store in memory and no network:
+//!
+//! ```
+//! use std::collections::{BTreeMap, VecDeque};
+//! use std::sync::Arc;
+//! use katori_acl::DeviceKey;
+//! use katori_core::document::{Document, DocumentLimits};
+//! use katori_core::engine::{Action, Answer, Command, CommandId, Engine, Input, StoredEngine};
+//! use katori_core::identity::{Founding, Identity};
+//! use katori_core::store::{MemoryStore, Storage};
+//! use katori_core::time::Timestamp;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let (person_name, device_name) = ("Ana".to_owned(), "laptop".to_owned());
+//! // Secrets and seeds come from the operating system; here they are constants.
+//! let founding = Founding { person_name, device_name, recovery: [0; 32], nonce: [0; 16] };
+//! let (identity, roster) = Identity::found(DeviceKey::from_secret([1; 32]), founding)?;
+//! let store = MemoryStore::new();
+//! store.commit(&identity.rows(&[roster]))?;
+//!
+//! let me = Arc::new(identity);
+//! let mut engine = Engine::new(Arc::clone(&me), StoredEngine::read(&store)?, [2; 32]);
+//! let mut documents = BTreeMap::new();
+//! let command = Command::Create { name: "groceries".to_owned() };
+//! let mut inputs = VecDeque::from([Input::Started, Input::Command { id: CommandId(1), command }]);
+//! let mut answer = None;
+//! while let Some(input) = inputs.pop_front() {
+//!     engine.handle(Timestamp(0), input);
+//!     while let Some(action) = engine.poll_action() {
+//!         match action {
+//!             Action::Persist { commit, writes } => {
+//!                 store.commit(&writes)?;
+//!                 inputs.push_back(Input::Stored { commit });
+//!             }
+//!             Action::Work { document, work } => {
+//!                 let open = documents.entry(document).or_insert_with(|| {
+//!                     let access = Arc::clone(&work.access);
+//!                     Document::new(document, Arc::clone(&me), access, DocumentLimits::default(), [3; 32])
+//!                 });
+//!                 let (number, outcome) = (work.number, work.task.run(open, work.access));
+//!                 inputs.push_back(Input::Worked { document, number, outcome });
+//!             }
+//!             Action::Reply { result, .. } => answer = Some(result),
+//!             _ => {} // frames, timers and news
+//!         }
+//!     }
+//! }
+//! assert!(matches!(answer, Some(Ok(Answer::Created(_)))));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! A session with a peer goes: inventory, rosters, grants, then content, then live. Authority is checked again
 //! at every frame that is sent.
 
@@ -19,6 +71,8 @@ mod audience;
 mod commands;
 mod commit;
 mod content;
+mod event;
+mod open_invite;
 mod rows;
 mod session;
 
@@ -27,16 +81,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use automerge::ChangeHash;
-use katori_acl::{Access, DeviceId, InviteKey, PersonId, RecordId, Registry, ResourceId, Role, Subject};
+use katori_acl::{Access, DeviceId, InviteKey, Registry, ResourceId, Subject};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::document::{Batch, Document, Done, Shown, Summary, TakeInError, Want};
+use crate::document::{Batch, Document, Done, Summary, TakeInError, Want};
 use crate::identity::Identity;
 use crate::store::Write;
 use crate::time::Timestamp;
 
 pub use commands::{Answer, Command, CommandError, Offer};
+pub use event::Event;
+pub use open_invite::{InvitePurpose, OpenInvite};
 pub use rows::{EngineError, Standing, StoredEngine, record_row};
 pub use session::FAREWELL_BYTES;
 
@@ -285,114 +341,6 @@ impl Task {
         };
         Outcome::Done(Box::new(done))
     }
-}
-
-/// What happened, for whoever listens.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum Event {
-    /// A document shows something else, through changes from elsewhere or a change of access.
-    Changed {
-        /// Which.
-        document: ResourceId,
-        /// What.
-        shown: Shown,
-    },
-    /// Local edits up to this number are durable.
-    Durable {
-        /// Of which document.
-        document: ResourceId,
-        /// The number.
-        number: u64,
-    },
-    /// Documents, roles or offers are others than before.
-    Access {
-        /// Which document.
-        document: ResourceId,
-    },
-    /// More or less of a document is held back than before.
-    Held {
-        /// Which.
-        document: ResourceId,
-        /// How many changes.
-        held: u64,
-    },
-    /// A peer made durable what we had.
-    Receipt {
-        /// Which document.
-        document: ResourceId,
-        /// Who.
-        peer: DeviceId,
-    },
-    /// The devices that may connect, and those worth dialling, are others than before.
-    Peers {
-        /// Devices that ever had a role in anything held here, or belong to the same person.
-        known: BTreeSet<DeviceId>,
-        /// Those with which something is shared now.
-        wanted: BTreeSet<DeviceId>,
-    },
-    /// Records about a device or person came in.
-    Roster {
-        /// Whose roster.
-        person: PersonId,
-    },
-    /// A peer sent something that no honest device sends; it was dropped and counted.
-    Suspicious {
-        /// Who.
-        peer: DeviceId,
-        /// What.
-        what: &'static str,
-    },
-    /// An exchange with a peer has come to rest: both have compared everything they share.
-    Settled {
-        /// Who.
-        peer: DeviceId,
-    },
-    /// The store takes no more. What was acknowledged before is kept, reading goes on, nothing new is kept.
-    StoreFailed {
-        /// Why.
-        error: String,
-    },
-    /// A document cannot be opened.
-    Unreadable {
-        /// Which.
-        document: ResourceId,
-        /// Why.
-        error: String,
-    },
-}
-
-/// An invitation made on this device, that is still open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenInvite {
-    /// Its key.
-    pub key: InviteKey,
-    /// To what.
-    pub purpose: InvitePurpose,
-    /// When it ends, in milliseconds since 1970.
-    pub expires: Option<u64>,
-    /// How many may still use it; nothing for any number.
-    pub uses: Option<u32>,
-    /// Devices that used it. One whose answer was lost on the way may ask again.
-    pub used_by: BTreeSet<DeviceId>,
-}
-
-/// What an invitation is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InvitePurpose {
-    /// A role in a document.
-    Document {
-        /// Which.
-        document: ResourceId,
-        /// What.
-        role: Role,
-        /// The grant to the invitation's key.
-        grant: RecordId,
-        /// Whether the joiner may pass it on.
-        share: bool,
-    },
-    /// Another device of this person.
-    Device,
 }
 
 /// What the engine holds of one document.
