@@ -144,7 +144,7 @@ impl Document {
     /// be to write a second change in the same place.
     fn choose_incarnation(&mut self) {
         let actor = self.actor();
-        if self.graph.of_actor(actor.to_bytes()).any(|index| !self.admitted.contains(index)) {
+        if self.graph.tips_of(actor.to_bytes()).any(|tip| !self.admitted.contains(tip)) {
             self.draw_incarnation();
         }
     }

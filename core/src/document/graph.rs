@@ -131,13 +131,10 @@ impl Graph {
         self.actors.get(actor as usize).map_or(Claim::Other, |actor| actor.claim)
     }
 
-    /// The changes of one actor id, if it has any.
-    pub(crate) fn of_actor(&self, actor: &[u8]) -> impl Iterator<Item = u32> {
-        let index = self.by_actor.get(actor).copied();
-        let first =
-            index.and_then(|index| self.actors.get(index as usize)).map(|actor| actor.first.as_slice());
-        let forked = self.forks.iter().filter(move |((actor, _), _)| Some(*actor) == index);
-        first.unwrap_or_default().iter().chain(forked.flat_map(|(_, indices)| indices)).copied()
+    /// The last changes of one actor id, under which all its others lie: one for each branch.
+    pub(crate) fn tips_of(&self, actor: &[u8]) -> impl Iterator<Item = u32> {
+        let actor = self.by_actor.get(actor).and_then(|index| self.actors.get(*index as usize));
+        actor.into_iter().flat_map(|actor| &actor.tips).copied()
     }
 
     /// Which of `header`'s dependencies are not here.
