@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use crate::steps::{Steps, cargo, cargo_has, target_folder};
 
 /// How often the seeded tests run here; they take these from the environment and have small defaults.
-const LONG_RUNS: [(&str, &str); 3] = [("CUTS", "80000"), ("CORRUPTIONS", "20000"), ("SEEDS", "20000")];
+const LONG_RUNS: [(&str, &str); 3] = [("CUTS", "80000"), ("CORRUPTIONS", "20000"), ("HISTORIES", "20000")];
 
 pub(crate) fn run() -> Result<()> {
     let mut steps = Steps::default();
