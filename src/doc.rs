@@ -1,5 +1,6 @@
 //! One document, open.
 
+mod conflicts;
 mod history;
 mod members;
 mod recent;
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use automerge::transaction::Transaction;
-use automerge::{Automerge, AutomergeError, ChangeHash, ReadDoc};
+use automerge::{Automerge, AutomergeError};
 use katori_acl::ResourceId;
 use katori_core::gate::RawChange;
 use katori_net::{Hub, OpenDocument};
@@ -22,6 +23,7 @@ use crate::watch::Changes;
 use crate::who::{KnownNames, Names, Who};
 use crate::{json, path, typed};
 
+pub use conflicts::{Conflict, ConflictedPlace, MAX_CONFLICTS};
 pub use history::{Edit, HeldChange, View};
 pub use members::Member;
 pub(crate) use recent::RecentEdits;
@@ -54,17 +56,6 @@ pub(crate) struct Step {
     pub(crate) withdrawn: usize,
     /// The node was closed.
     pub(crate) ended: bool,
-}
-
-/// One of the values that were written at the same time in one place.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Conflict {
-    /// The value.
-    pub value: serde_json::Value,
-    /// Who wrote it; nobody for what was imported.
-    pub who: Option<Who>,
-    /// The change that wrote it.
-    pub change: Option<ChangeHash>,
 }
 
 impl Shared {
@@ -258,30 +249,6 @@ impl Doc {
     pub fn put<T: Serialize + ?Sized>(&self, value: &T) -> Result<Commit<()>, Error> {
         let value = serde_json::to_value(value)?;
         self.edit(|transaction| typed::reconcile(transaction, &value))
-    }
-
-    /// All values that were written at the same time at a path, with who wrote each; the one that is shown
-    /// comes last. One value is no conflict.
-    ///
-    /// # Errors
-    /// [`Error::NoSuchPath`].
-    pub fn conflicts(&self, path: &str) -> Result<Vec<Conflict>, Error> {
-        let names = self.names();
-        self.shared.open.with(|document| {
-            let automerge = document.automerge();
-            let (object, prop) = path::place(automerge, path, None)?;
-            let values = automerge.get_all(object, prop)?;
-            let conflict = |(value, id): (automerge::Value<'_>, automerge::ObjId)| {
-                let change = automerge.hash_for_opid(&id);
-                let author = change.and_then(|change| document.author(&change));
-                Conflict {
-                    value: json::value(automerge, &value, &id, None, json::MAX_DEPTH),
-                    who: author.map(|device| names.device(device)),
-                    change,
-                }
-            };
-            Ok(values.into_iter().map(conflict).collect())
-        })
     }
 
     /// Watches what happens to the document from now on, here and elsewhere.

@@ -95,6 +95,20 @@ pub enum Error {
     /// The file to import was refused.
     #[error("the file was not imported, and nothing was changed: {0}")]
     Import(#[from] GateError),
+    /// The file was good, and its content could not be stored in the document that was made for it.
+    #[error(
+        "the import failed: {reason}. Document {} that was made for it {}",
+        document.short(),
+        if *deleted { "was deleted again" } else { "could not be deleted again: delete it, and try once more" }
+    )]
+    ImportUndone {
+        /// What happened.
+        reason: Box<Error>,
+        /// The document.
+        document: ResourceId,
+        /// Whether it was deleted again.
+        deleted: bool,
+    },
     /// The document does not have the shape of the type, or the value is none that a document can hold.
     #[error("the document and the type do not fit, and nothing was changed: {0}")]
     Typed(#[from] serde_json::Error),

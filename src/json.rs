@@ -27,12 +27,13 @@ pub(crate) fn value<D: ReadDoc>(
 ) -> Json {
     match value {
         Value::Object(kind) => object(document, id, *kind, at, depth),
-        Value::Scalar(scalar) => self::scalar(scalar),
+        Value::Scalar(scalar) => scalar_json(scalar),
     }
 }
 
-/// A scalar.
-pub(crate) fn scalar(scalar: &ScalarValue) -> Json {
+/// A scalar as JSON, in the form of [`Doc::view_json`](crate::Doc::view_json).
+#[must_use]
+pub fn scalar_json(scalar: &ScalarValue) -> Json {
     match scalar {
         ScalarValue::Bytes(bytes) => Json::String(BASE64.encode(bytes)),
         ScalarValue::Str(text) => Json::String(text.to_string()),

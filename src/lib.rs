@@ -47,7 +47,7 @@
 //! | read with everything Automerge has | [`Doc::view`] |
 //! | read and write as a type of yours, by serde | [`Doc::get`], [`Doc::put`] |
 //! | read as JSON, or one text | [`Doc::view_json`], [`Doc::text`] |
-//! | see all values that were written in one place at once | [`Doc::conflicts`] |
+//! | see all values that were written in one place at once | [`Doc::conflicts`], [`Doc::all_conflicts`] |
 //! | follow what happens | [`Doc::watch`] |
 //! | look back | [`Doc::history`], [`Doc::at`], [`Doc::diff`] |
 //!
@@ -82,8 +82,10 @@ mod who;
 pub use automerge;
 pub use automerge::transaction::Transactable;
 pub use automerge::{ChangeHash, ObjType, ROOT, ReadDoc, ScalarValue};
+pub use katori_acl::bounds::MAX_NAME_BYTES;
 pub use katori_acl::{
-    DeviceId, Explanation, PersonId, Principal, RecoveryPhrase, Role, Ticket, TicketError, TicketKind,
+    Audience, Chain, ChainLink, DeviceId, Explanation, Issuer, LinkStatus, PersonId, Principal,
+    RecoveryPhrase, Role, Ticket, TicketError, TicketKind,
 };
 pub use katori_core::document::HeldReason;
 pub use katori_core::engine::{CommandError, Standing};
@@ -92,10 +94,10 @@ pub use katori_net::{Hub, HubError, JoinError, Network, PeerState, PeerStatus};
 
 pub use builder::{NodeBuilder, STORE_FILE};
 pub use commit::Commit;
-pub use doc::{Conflict, Doc, DocumentId, Edit, HeldChange, Member, View};
+pub use doc::{Conflict, ConflictedPlace, Doc, DocumentId, Edit, HeldChange, MAX_CONFLICTS, Member, View};
 pub use error::Error;
 pub use invite::{InviteOptions, PAIRING_LIFETIME, TICKET_LIFETIME};
-pub use json::MAX_DEPTH;
+pub use json::{MAX_DEPTH, scalar_json};
 pub use node::{DeviceInfo, DocInfo, JOIN_WAIT, MIN_PREFIX, Me, Node, PeerInfo};
 pub use watch::{Changes, DocChange, Origin};
 pub use who::Who;

@@ -177,15 +177,21 @@ impl Node {
     /// for by this device, and shown as written by nobody that can be named.
     ///
     /// # Errors
-    /// [`Error::Import`] if the file is damaged or too large: then no document is made.
+    /// [`Error::Import`] if the file is damaged or too large: then no document is made. [`Error::ImportUndone`] if
+    /// the content could not be stored: then the document is deleted again.
     pub async fn import(&self, name: &str, automerge_file: &[u8]) -> Result<Doc, Error> {
         let file = automerge_file.to_owned();
         let changes = tokio::task::spawn_blocking(move || gate::import(&file, &gate::Limits::default()))
             .await
             .map_err(|_| Error::Interrupted)??;
         let doc = self.create(name).await?;
-        doc.adopt(&changes)?.await?;
-        Ok(doc)
+        let adopted = match doc.adopt(&changes) {
+            Ok(commit) => commit.await,
+            Err(error) => Err(error),
+        };
+        let Err(error) = adopted else { return Ok(doc) };
+        let deleted = self.delete(doc.id()).await.is_ok();
+        Err(Error::ImportUndone { reason: Box::new(error), document: doc.id(), deleted })
     }
 
     /// Joins the document that a ticket invites to. What the ticket gives is durable before anything else

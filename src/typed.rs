@@ -90,7 +90,7 @@ fn place(
         }
         // What lies deeper than is read was not seen as it is, so it is not overwritten either.
         (Some((Value::Object(_), _)), Json::Null) if depth == 0 => Err(Error::TooDeep { limit: MAX_DEPTH }),
-        (Some((Value::Scalar(present), _)), wanted) if json::scalar(&present) == *wanted => Ok(()),
+        (Some((Value::Scalar(present), _)), wanted) if json::scalar_json(&present) == *wanted => Ok(()),
         (Some((Value::Scalar(present), _)), wanted) => {
             if let (ScalarValue::Counter(counter), Some(wanted)) = (&*present, wanted.as_i64())
                 && let Some(difference) = wanted.checked_sub(i64::from(counter))

@@ -21,6 +21,10 @@ Exit codes:
 
 Try `katori demo` for the whole story in a minute.";
 
+/// The headings of what goes for every command, and for those that connect.
+const EVERY: &str = "Options of every command";
+const NETWORK: &str = "Network (serve, join, invite, device add, init --join, watch)";
+
 /// Documents that live on your own devices and sync directly between the people you trust.
 #[derive(Debug, Parser)]
 #[command(name = "katori", version, after_help = EXIT_CODES, arg_required_else_help = true)]
@@ -40,24 +44,25 @@ pub struct CommonOptions {
     #[arg(
         long,
         global = true,
+        help_heading = EVERY,
         value_name = "DIR",
         help = "The store's folder (else: $KATORI_STORE, or ~/.katori)"
     )]
     pub store: Option<PathBuf>,
     /// Print JSON
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERY)]
     pub json: bool,
     /// Use direct addresses only: no relay, no DNS
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = NETWORK)]
     pub offline: bool,
     /// Where to listen, as in `127.0.0.1:0`
-    #[arg(long, global = true, value_name = "ADDRESS")]
+    #[arg(long, global = true, help_heading = NETWORK, value_name = "ADDRESS")]
     pub bind: Option<SocketAddr>,
     /// Print tickets without a QR code
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERY)]
     pub no_qr: bool,
     /// Say more on the error output (twice: everything)
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, help_heading = EVERY, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
 

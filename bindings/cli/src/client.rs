@@ -29,7 +29,10 @@ impl Client {
             Ok(stream) => Ok(Some(Self { stream })),
             // A hub that was killed leaves its socket behind; the next hub removes it.
             Err(error)
-                if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::ConnectionRefused
+                ) =>
             {
                 Ok(None)
             }
@@ -49,6 +52,7 @@ impl Client {
         let lost = |error: io::Error| {
             Failure::failed(format!("the hub did not answer: {error}; nothing more is known"))
         };
+        let watching = matches!(request, Request::Watch { .. });
         write_line(&mut writer, &Question { request }, MAX_REQUEST).await.map_err(lost)?;
         let mut reader = BufReader::new(reader);
         loop {
@@ -56,6 +60,7 @@ impl Client {
                 Some(Answer::Event(happened)) => event(happened),
                 Some(Answer::Response(response)) => return Ok(response),
                 Some(Answer::Failure(failure)) => return Err(failure),
+                None if watching => return Err(Failure::failed("the hub was stopped")),
                 None => {
                     return Err(Failure::failed(
                         "the hub stopped before it answered; ask again, or see `katori log`",

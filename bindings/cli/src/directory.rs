@@ -49,7 +49,9 @@ impl StoreDirectory {
         builder.recursive(true);
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&self.0).map_err(|error| Failure::file(&self.0, &error))
+        builder.create(&self.0).map_err(|error| {
+            Failure::store(format!("the store's folder {} cannot be made: {error}", self.0.display()))
+        })
     }
 
     /// Where the hub's socket is, if a hub may be running.

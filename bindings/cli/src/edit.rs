@@ -8,6 +8,7 @@ use katori::automerge::{AutomergeError, ObjId, ObjType, Prop, ROOT, ReadDoc, Sca
 use serde_json::Value as Json;
 use thiserror::Error;
 
+use crate::failure::Failure;
 use crate::path::Path;
 use crate::request::{Position, TextEdit};
 
@@ -224,9 +225,17 @@ pub(crate) fn to_scalar(value: &Json) -> ScalarValue {
     }
 }
 
-/// The value that a person typed: JSON if it is, else a string.
-pub(crate) fn parse_value(text: &str) -> Json {
-    serde_json::from_str(text).unwrap_or_else(|_| Json::String(text.to_owned()))
+/// The value that a person typed: JSON if it is, else a string. What begins like JSON and is none is a slip.
+pub(crate) fn parse_value(text: &str) -> Result<Json, Failure> {
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(value),
+        Err(error) if text.trim_start().starts_with(['{', '[', '"']) => Err(Failure::usage(format!(
+            "the value begins like JSON and is none ({error}); nothing was changed: mend it, or write the string as \
+             JSON: '{}'",
+            Json::from(text)
+        ))),
+        Err(_) => Ok(Json::from(text)),
+    }
 }
 
 #[cfg(test)]
@@ -322,10 +331,16 @@ mod tests {
 
     #[test]
     fn what_is_typed_is_json_or_a_word() {
-        assert_eq!(parse_value("2"), json!(2));
-        assert_eq!(parse_value("two"), json!("two"));
-        assert_eq!(parse_value("\"2\""), json!("2"));
-        assert_eq!(parse_value("{\"a\":1}"), json!({ "a": 1 }));
+        for (text, value) in
+            [("2", json!(2)), ("two", json!("two")), ("\"2\"", json!("2")), ("{\"a\":1}", json!({ "a": 1 }))]
+        {
+            assert_eq!(parse_value(text), Ok(value), "{text}");
+        }
+        for text in ["{a: 1}", "[1,", " \"two"] {
+            let refused = parse_value(text).unwrap_err();
+            assert_eq!(refused.code.exit_code(), 2);
+            assert!(refused.message.contains(&Json::from(text).to_string()), "{refused}");
+        }
         assert_eq!(to_scalar(&json!(u64::MAX)), ScalarValue::Uint(u64::MAX));
     }
 }

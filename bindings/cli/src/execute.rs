@@ -1,14 +1,17 @@
 //! Carrying out requests on an open node.
 
+mod chains;
 mod changes;
 mod content;
 mod documents;
 mod errors;
 mod files;
 mod people;
+mod prepare;
 mod standing;
 mod tickets;
 
+pub(crate) use documents::check_name;
 pub(crate) use tickets::parse_ticket;
 
 use katori::Node;
@@ -54,11 +57,19 @@ impl Executor {
     /// # Cancel safety
     /// Dropping the future stops it between steps; each step is whole or nothing.
     pub async fn execute(&self, request: Request, events: &Events) -> Result<Response, Failure> {
+        match self.carry_out(request, events).await {
+            Ok(response) => Ok(response),
+            Err(failure) => Err(self.with_names(failure).await),
+        }
+    }
+
+    async fn carry_out(&self, request: Request, events: &Events) -> Result<Response, Failure> {
         match request {
             Request::Id => Ok(Response::Identity(self.identity())),
             Request::New { name } => self.new_document(&name).await,
-            Request::Ls => self.list().await,
-            Request::Cat { document, path, at } => self.cat(&document, &path, &at).await,
+            Request::Ls { all } => self.list(all).await,
+            Request::Cat { document, path, conflicts: true, .. } => self.conflicts(&document, &path).await,
+            Request::Cat { document, path, at, .. } => self.cat(&document, &path, &at).await,
             Request::Set { document, path, value } => self.set(&document, &path, &value).await,
             Request::Unset { document, path } => self.unset(&document, &path).await,
             Request::Text { document, path, edit } => self.text(&document, &path, &edit).await,
@@ -85,8 +96,8 @@ impl Executor {
             Request::Watch { document } => self.watch(&document, events).await,
             Request::Log { document } => self.log(&document).await,
             Request::Status => self.status().await,
-            Request::Delete { document } => self.delete(&document).await,
-            Request::Forget { document } => self.forget(&document).await,
+            Request::Delete { document, yes } => self.delete(&document, yes).await,
+            Request::Forget { document, yes } => self.forget(&document, yes).await,
         }
     }
 }

@@ -7,6 +7,7 @@
 
 mod arguments;
 mod duration;
+mod patch;
 mod path;
 mod request;
 
@@ -40,11 +41,13 @@ pub use duration::{ParseDurationError, parse_duration};
 pub use execute::Executor;
 pub use failure::{Failure, FailureCode};
 pub use format::Format;
+pub use patch::PatchReport;
 pub use path::{MAX_STEPS, ParsePathError, Path};
 pub use report::{
-    ChangeReport, ContentReport, DeviceReport, DocumentReport, EditReport, EditedReport, ExplanationReport,
-    ExportedReport, HeldReport, IdentityReport, MemberReport, PeerReport, StatusReport, TakenInReport,
-    TicketReport, WhoReport,
+    ChainReport, ChangeReport, ConflictReport, ConflictingReport, ContentReport, DeviceReport,
+    DocumentReport, EditReport, EditedReport, ExplanationReport, ExportedReport, GrantReport, HeldReport,
+    IdentityReport, MemberReport, PartyReport, PeerReport, StatusReport, TakenInReport, TicketReport,
+    WhoReport,
 };
 pub use request::{DeviceRequest, Position, Request, RoleName, TextEdit};
 pub use response::{Event, Response};

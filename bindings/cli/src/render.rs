@@ -3,9 +3,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::directory::StoreDirectory;
+use crate::patch::{PatchReport, clipped, path_text};
 use crate::report::{
-    ChangeReport, DocumentReport, EditReport, HeldReport, IdentityReport, MemberReport, PeerReport,
-    StatusReport, TicketReport, WhoReport,
+    ChangeReport, ConflictReport, ConflictingReport, ContentReport, DocumentReport, EditReport, HeldReport,
+    IdentityReport, MemberReport, PeerReport, StatusReport, TicketReport, WhoReport,
 };
 use crate::response::{Event, Response};
 use crate::table::table;
@@ -23,6 +24,10 @@ pub(crate) fn response(response: &Response) -> String {
         Response::Documents(documents) => table(&documents.iter().map(document_row).collect::<Vec<_>>()),
         Response::Content(content) => {
             content.value.as_str().map_or_else(|| format!("{:#}", content.value), str::to_owned)
+        }
+        Response::Conflicts(conflicts) if conflicts.is_empty() => "nothing was written at once".to_owned(),
+        Response::Conflicts(conflicts) => {
+            table(&conflicts.iter().flat_map(conflict_rows).collect::<Vec<_>>())
         }
         Response::Edited(edited) => match &edited.hash {
             Some(hash) => format!("saved as {}", short(hash)),
@@ -61,6 +66,35 @@ pub(crate) fn response(response: &Response) -> String {
     }
 }
 
+/// What to know about content of which not everything is shown.
+pub(crate) fn about_content(content: &ContentReport) -> Option<String> {
+    let first = content.conflicts.first()?;
+    let shown = first.values.first().map(|shown| clipped(&shown.value.to_string())).unwrap_or_default();
+    let others = match content.conflicts.len() - 1 {
+        0 => String::new(),
+        others => format!(", and so in {}", counted(others, "other place")),
+    };
+    Some(format!(
+        "note: {} were written at {} at once; shown: {shown}{others}; `katori cat {} --conflicts` lists them",
+        counted(first.values.len(), "value"),
+        path_text(&first.path),
+        content.name,
+    ))
+}
+
+fn conflict_rows(conflict: &ConflictReport) -> Vec<Vec<String>> {
+    let place = path_text(&conflict.path);
+    let row = |value: &ConflictingReport| {
+        vec![
+            place.clone(),
+            clipped(&value.value.to_string()),
+            value.who.as_ref().map_or_else(|| "nobody known".to_owned(), |who| who.name.clone()),
+            if value.shown { "shown".to_owned() } else { String::new() },
+        ]
+    };
+    conflict.values.iter().map(row).collect()
+}
+
 /// What an event says.
 pub(crate) fn event(event: &Event) -> String {
     match event {
@@ -73,7 +107,7 @@ pub(crate) fn event(event: &Event) -> String {
 
 /// What to know about a ticket.
 pub(crate) fn about_ticket(report: &TicketReport) -> String {
-    let until = report.expires.map(|at| format!(", within {}", span(at / 1000))).unwrap_or_default();
+    let until = report.expires_ms.map(|at| format!(", within {}", span(at / 1000))).unwrap_or_default();
     let what = match &report.role {
         Some(role) => format!("gives {role}: use it with `katori join TICKET`{until}"),
         None => format!("adds a device: use it there with `katori init --join TICKET`{until}"),
@@ -112,17 +146,24 @@ fn document_row(document: &DocumentReport) -> Vec<String> {
     vec![
         short(&document.id),
         document.name.clone(),
-        document.role.clone().unwrap_or_else(|| "no role".to_owned()),
+        match (&document.role, document.standing.as_str()) {
+            (Some(role), _) => role.clone(),
+            (None, "left") => "no role any more".to_owned(),
+            (None, _) => "no role".to_owned(),
+        },
         document.owner.name.clone(),
-        if document.standing == "accepted" { String::new() } else { document.standing.clone() },
-        format!("{} changes", document.changes),
+        match document.standing.as_str() {
+            "accepted" | "left" => String::new(),
+            other => other.to_owned(),
+        },
+        counted_u64(document.changes, "change"),
         held,
     ]
 }
 
 fn member_row(member: &MemberReport) -> Vec<String> {
     let via = member.via.as_ref().map_or_else(|| "owner".to_owned(), |via| format!("from {via}"));
-    let until = member.expires.map(|at| format!("for {}", span(at / 1000))).unwrap_or_default();
+    let until = member.expires_ms.map(|at| format!("for {}", span(at / 1000))).unwrap_or_default();
     let synced = if member.synced { "has everything" } else { "" };
     vec![
         member.who.name.clone(),
@@ -136,7 +177,7 @@ fn member_row(member: &MemberReport) -> Vec<String> {
 
 fn held_row(held: &HeldReport) -> Vec<String> {
     let who = held.who.as_ref().map_or_else(|| "of unknown origin".to_owned(), |who| who.name.clone());
-    vec![short(&held.hash), who, ago(held.time), operations(held.operations), held.reason.clone()]
+    vec![short(&held.hash), who, ago(held.time_ms / 1000), operations(held.operations), held.reason.clone()]
 }
 
 fn edit_row(edit: &EditReport) -> Vec<String> {
@@ -144,7 +185,7 @@ fn edit_row(edit: &EditReport) -> Vec<String> {
         Some(who) => who.name.clone(),
         None => format!("vouched for by {}", names(&edit.vouched_by)),
     };
-    vec![short(&edit.hash), who, ago(edit.time), operations(edit.operations)]
+    vec![short(&edit.hash), who, ago(edit.time_ms / 1000), operations(edit.operations)]
 }
 
 fn peer_row(peer: &PeerReport) -> Vec<String> {
@@ -166,7 +207,10 @@ fn status(report: &StatusReport) -> String {
         row("store", report.store.clone()),
         row("you", format!("{} ({})", report.me.person_name, report.me.device_name)),
         row("hub", hub.to_owned()),
-        row("documents", format!("{}, with {} changes{held}", report.documents, report.changes)),
+        row(
+            "documents",
+            format!("{}, with {}{held}", report.documents, counted_u64(report.changes, "change")),
+        ),
         row("peers", format!("{} connected of {}", report.connected, report.peers)),
     ];
     rows.extend(report.addresses.iter().map(|address| row("address", address.clone())));
@@ -184,7 +228,11 @@ fn changed(change: &ChangeReport) -> String {
         0 => String::new(),
         number => format!(" ({} shown no longer)", counted_u64(number, "change")),
     };
-    format!("{who}: {}{withdrawn}", change.patches.join(", "))
+    let mut patches: Vec<String> = change.patches.iter().map(PatchReport::line).collect();
+    if change.more_patches > 0 {
+        patches.push(format!("and {} more", change.more_patches));
+    }
+    format!("{who}: {}{withdrawn}", patches.join(", "))
 }
 
 fn names(who: &[WhoReport]) -> String {
@@ -210,7 +258,7 @@ fn counted(number: usize, what: &str) -> String {
     counted_u64(number as u64, what)
 }
 
-fn counted_u64(number: u64, what: &str) -> String {
+pub(crate) fn counted_u64(number: u64, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
@@ -244,7 +292,6 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::ContentReport;
 
     #[test]
     fn lengths_of_time_are_short() {
@@ -259,7 +306,13 @@ mod tests {
     #[test]
     fn a_text_is_shown_as_it_is_and_values_as_json() {
         let content = |value| {
-            let content = ContentReport { id: String::new(), name: String::new(), heads: Vec::new(), value };
+            let content = ContentReport {
+                id: String::new(),
+                name: String::new(),
+                heads: Vec::new(),
+                value,
+                conflicts: Vec::new(),
+            };
             response(&Response::Content(content))
         };
         assert_eq!(content(serde_json::Value::from("two\nlines")), "two\nlines");
@@ -272,7 +325,7 @@ mod tests {
             ticket: "katori1".to_owned(),
             document: None,
             role: Some("write".to_owned()),
-            expires: None,
+            expires_ms: None,
             hub: false,
         };
         assert!(about_ticket(&report).contains("katori serve"));

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::patch::PatchReport;
+
 /// A person and one of its devices, as far as they are known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WhoReport {
@@ -36,7 +38,7 @@ pub struct DocumentReport {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// `accepted`, `offered`, `forgotten` or `deleted`.
+    /// `accepted`, `offered`, `forgotten`, `left` (the role is lost, the content readable) or `deleted`.
     pub standing: String,
     /// The role one has in it.
     pub role: Option<String>,
@@ -59,6 +61,31 @@ pub struct ContentReport {
     pub heads: Vec<String>,
     /// The value, text objects as strings.
     pub value: serde_json::Value,
+    /// The places in it that were written at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<ConflictReport>,
+}
+
+/// A place that was written by several at once.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConflictReport {
+    /// Where: keys and positions, from the root down.
+    pub path: Vec<serde_json::Value>,
+    /// The values, the one that is shown first.
+    pub values: Vec<ConflictingReport>,
+}
+
+/// One of several values.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConflictingReport {
+    /// The value.
+    pub value: serde_json::Value,
+    /// Who wrote it; nobody for what was imported.
+    pub who: Option<WhoReport>,
+    /// The change that wrote it.
+    pub change: Option<String>,
+    /// Whether it is the one that is shown.
+    pub shown: bool,
 }
 
 /// A document was edited.
@@ -92,7 +119,7 @@ pub struct TicketReport {
     /// The role it gives.
     pub role: Option<String>,
     /// Until when, in milliseconds since 1970.
-    pub expires: Option<u64>,
+    pub expires_ms: Option<u64>,
     /// Whether a hub runs that it can be used with.
     pub hub: bool,
 }
@@ -118,7 +145,7 @@ pub struct MemberReport {
     /// Who gave it; nobody for the owner.
     pub via: Option<String>,
     /// Until when, in milliseconds since 1970.
-    pub expires: Option<u64>,
+    pub expires_ms: Option<u64>,
     /// The names of its devices.
     pub devices: Vec<String>,
     /// Whether one of its devices has everything that is stored here, and has said so.
@@ -132,8 +159,58 @@ pub struct ExplanationReport {
     pub who: String,
     /// The role, if there is one.
     pub role: Option<String>,
+    /// All ways in which something was granted, live or not.
+    pub chains: Vec<ChainReport>,
     /// In words, line by line.
     pub lines: Vec<String>,
+}
+
+/// One way from the beginning of a document to whom is asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainReport {
+    /// The person whose device it is, when asked about a device.
+    pub through: Option<String>,
+    /// Whether it is the owner's own, without any grant.
+    pub owner: bool,
+    /// Whether all of it counts.
+    pub live: bool,
+    /// The grants, from the first down.
+    pub grants: Vec<GrantReport>,
+}
+
+/// One grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantReport {
+    /// Its id.
+    pub grant: String,
+    /// In whose name.
+    pub issuer: PartyReport,
+    /// To whom.
+    pub to: PartyReport,
+    /// The role it gives.
+    pub role: String,
+    /// Until when, in milliseconds since 1970.
+    pub expires_ms: Option<u64>,
+    /// `live`, `revoked`, `signer_removed`, `used_up`, `parent_ended` or `ended`.
+    pub status: String,
+    /// Who revoked it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<PartyReport>,
+    /// The record that ended it, or the grant above it that ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
+}
+
+/// Whoever gives or gets a role.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartyReport {
+    /// `person`, `group`, `device` or `invitation`.
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+    /// What a person is called, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// A change that is held back.
@@ -145,8 +222,8 @@ pub struct HeldReport {
     pub who: Option<WhoReport>,
     /// Whether that device signed for it.
     pub signed: bool,
-    /// When, in seconds since 1970 by its author's clock.
-    pub time: i64,
+    /// When, in milliseconds since 1970 by its author's clock.
+    pub time_ms: i64,
     /// How many operations it has.
     pub operations: u64,
     /// Why it is held back.
@@ -190,8 +267,8 @@ pub struct EditReport {
     pub who: Option<WhoReport>,
     /// Who stands behind it.
     pub vouched_by: Vec<WhoReport>,
-    /// When, in seconds since 1970 by its author's clock.
-    pub time: i64,
+    /// When, in milliseconds since 1970 by its author's clock.
+    pub time_ms: i64,
     /// How many operations it has.
     pub operations: u64,
     /// What it builds on.
@@ -199,7 +276,7 @@ pub struct EditReport {
 }
 
 /// A change of what a document shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChangeReport {
     /// `local`, `remote`, `rebuilt` or `missed`.
     pub origin: String,
@@ -207,8 +284,10 @@ pub struct ChangeReport {
     pub who: Vec<WhoReport>,
     /// The heads after it.
     pub heads: Vec<String>,
-    /// What changed, in words.
-    pub patches: Vec<String>,
+    /// What changed.
+    pub patches: Vec<PatchReport>,
+    /// How many patches more there were than are listed.
+    pub more_patches: u64,
     /// How many changes are shown no longer.
     pub withdrawn: u64,
 }

@@ -24,7 +24,12 @@ pub enum Request {
         name: String,
     },
     /// List the documents
-    Ls,
+    Ls {
+        /// Those put away or deleted too
+        #[arg(long)]
+        #[serde(default)]
+        all: bool,
+    },
     /// Show what is in a document
     Cat {
         /// Its name, id, or the first letters of its id
@@ -35,6 +40,10 @@ pub enum Request {
         /// As it was at these heads (separated by commas)
         #[arg(long, value_name = "HEADS", value_delimiter = ',')]
         at: Vec<String>,
+        /// The places there that were written at once: all values, and who wrote each
+        #[arg(long, conflicts_with = "at")]
+        #[serde(default)]
+        conflicts: bool,
     },
     /// Set a value; what is no JSON is a string
     Set {
@@ -188,11 +197,19 @@ pub enum Request {
     Delete {
         /// The document
         document: String,
+        /// It is meant, so do not ask
+        #[arg(long)]
+        #[serde(default)]
+        yes: bool,
     },
     /// Put a document away, on this device only
     Forget {
         /// The document
         document: String,
+        /// It is meant, so do not ask
+        #[arg(long)]
+        #[serde(default)]
+        yes: bool,
     },
 }
 
@@ -285,6 +302,19 @@ impl From<RoleName> for katori::Role {
 }
 
 impl Request {
+    /// The same request with a yes, if it is one that may want it.
+    #[must_use]
+    pub fn confirmed(&self) -> Option<Self> {
+        let mut confirmed = self.clone();
+        if let Self::Delete { yes, .. } | Self::Forget { yes, .. } = &mut confirmed
+            && !*yes
+        {
+            *yes = true;
+            return Some(confirmed);
+        }
+        None
+    }
+
     /// Whether it means nothing without the network, so that a command without a hub opens the endpoint.
     #[must_use]
     pub fn needs_network(&self) -> bool {

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::report::{
-    ChangeReport, ContentReport, DeviceReport, DocumentReport, EditReport, EditedReport, ExplanationReport,
-    ExportedReport, HeldReport, IdentityReport, MemberReport, PeerReport, StatusReport, TakenInReport,
-    TicketReport,
+    ChangeReport, ConflictReport, ContentReport, DeviceReport, DocumentReport, EditReport, EditedReport,
+    ExplanationReport, ExportedReport, HeldReport, IdentityReport, MemberReport, PeerReport, StatusReport,
+    TakenInReport, TicketReport,
 };
 
 /// How a request went.
@@ -23,6 +23,8 @@ pub enum Response {
     Documents(Vec<DocumentReport>),
     /// What is in a document.
     Content(ContentReport),
+    /// What was written at once in a document.
+    Conflicts(Vec<ConflictReport>),
     /// A document was edited.
     Edited(EditedReport),
     /// A document was written out.

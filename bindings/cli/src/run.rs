@@ -11,7 +11,7 @@ use crate::arguments::{Arguments, Command, CommonOptions};
 use crate::demo;
 use crate::directory::StoreDirectory;
 use crate::execute::Executor;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureCode};
 use crate::request::Request;
 use crate::response::Response;
 use crate::serve;
@@ -57,13 +57,21 @@ async fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
     let directory = StoreDirectory::find(common.store.as_deref())?;
     match command {
         Command::Init(options) => {
-            let identity = start::init(&directory, &options, &common).await?;
+            let identity = start::init(&directory, &options, &common, output).await?;
             output.made(&identity, &directory);
         }
         Command::Serve => serve::serve(directory, &common, output).await?,
         Command::Request(request) => {
-            let response = Box::pin(ask(directory, &common, absolute(request)?, output)).await?;
-            output.response(&response);
+            let request = absolute(request)?;
+            let confirmed = request.confirmed();
+            let mut result = Box::pin(ask(&directory, &common, request, output)).await;
+            if let (Err(failure), Some(confirmed)) = (&result, confirmed)
+                && failure.code == FailureCode::Usage
+                && output.confirm(failure)
+            {
+                result = Box::pin(ask(&directory, &common, confirmed, output)).await;
+            }
+            output.response(&result?);
         }
         Command::Demo(_) => {}
     }
@@ -72,16 +80,16 @@ async fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
 
 /// Has a request carried out: by the hub if one runs, else here.
 async fn ask(
-    directory: StoreDirectory,
+    directory: &StoreDirectory,
     common: &CommonOptions,
     request: Request,
     output: &mut Output,
 ) -> Result<Response, Failure> {
     let network = if request.needs_network() { start::network(common) } else { Network::None };
-    match start::reach(&directory, network, common.bind).await? {
+    match start::reach(directory, network, common.bind).await? {
         Reached::Hub(client) => client.ask(request, |event| output.event(&event)).await,
         Reached::Node(node) => {
-            let executor = Executor::new(node, directory, false);
+            let executor = Executor::new(node, directory.clone(), false);
             let (sender, mut events) = mpsc::channel(EVENT_QUEUE);
             let result = {
                 let work = executor.execute(request, &sender);

@@ -10,9 +10,12 @@ use tokio::time::{Instant, sleep};
 use crate::arguments::{CommonOptions, InitOptions};
 use crate::client::Client;
 use crate::directory::StoreDirectory;
-use crate::execute::parse_ticket;
+use crate::execute::{check_name, parse_ticket};
 use crate::failure::Failure;
+use crate::render::counted_u64;
 use crate::report::IdentityReport;
+use crate::response::Event;
+use crate::terminal::Output;
 
 /// How long a store may be in use by another process before that is an error: two commands at once are no
 /// reason to fail, and a hub that starts needs a moment until it answers.
@@ -22,6 +25,9 @@ const BUSY_RETRY: Duration = Duration::from_millis(50);
 
 /// How long a new device may take to get what its person has, before the command ends; the rest comes later.
 const FIRST_SYNC: Duration = Duration::from_secs(10);
+
+/// How often it is told meanwhile how much has come.
+pub(crate) const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// How a store is reached.
 #[derive(Debug)]
@@ -64,7 +70,11 @@ pub(crate) async fn init(
     directory: &StoreDirectory,
     options: &InitOptions,
     common: &CommonOptions,
+    output: &mut Output,
 ) -> Result<IdentityReport, Failure> {
+    for name in options.person.iter().chain(&options.device) {
+        check_name(name)?;
+    }
     directory.create()?;
     let mut builder = builder(directory, Network::None, common.bind);
     if let Some(name) = &options.device {
@@ -72,9 +82,9 @@ pub(crate) async fn init(
     }
     let (node, words) = if let Some(ticket) = &options.join {
         let ticket = parse_ticket(ticket)?;
+        output.event(&waiting(format!("waiting for a device of {}", ticket.person_name)));
         let node = builder.network(network(common)).pair(&ticket).await?;
-        // The other device is up now and may not be later, so what there is comes over at once.
-        node.settled(FIRST_SYNC).await;
+        first_sync(&node, output).await?;
         (node, None)
     } else {
         if let Some(name) = &options.person {
@@ -92,6 +102,34 @@ pub(crate) async fn init(
         device_name: me.device_name,
         recovery_words: words,
     })
+}
+
+/// The other device is up now and may not be later, so what there is comes over at once.
+async fn first_sync(node: &Node, output: &mut Output) -> Result<(), Failure> {
+    let settled = node.settled(FIRST_SYNC);
+    tokio::pin!(settled);
+    let mut look = tokio::time::interval(LOOK_AGAIN);
+    loop {
+        tokio::select! {
+            // What has not come by now comes when a hub runs.
+            _ = &mut settled => return Ok(()),
+            _ = look.tick() => {
+                let documents = node.docs().await?;
+                let changes: u64 = documents.iter().map(|document| document.changes).sum();
+                let come = format!(
+                    "{} with {} have come",
+                    counted_u64(documents.len() as u64, "document"),
+                    counted_u64(changes, "change")
+                );
+                output.event(&waiting(come));
+            }
+        }
+    }
+}
+
+/// Something that takes as long as it takes.
+pub(crate) fn waiting(what: String) -> Event {
+    Event::Progress { what, done: 0, total: 0 }
 }
 
 /// The network that was asked for.

@@ -97,6 +97,11 @@ impl Output {
             if !text.is_empty() {
                 line(&text);
             }
+            if let Response::Content(content) = response
+                && let Some(note) = render::about_content(content)
+            {
+                let _ = writeln!(io::stderr(), "{note}");
+            }
         }
     }
 
@@ -109,6 +114,19 @@ impl Output {
             // Where even the error output is gone there is nobody left to tell.
             let _ = writeln!(io::stderr(), "error: {failure}");
         }
+    }
+
+    /// Asks whether what was refused is meant; only where somebody sits at a terminal.
+    pub(crate) fn confirm(&mut self, refused: &Failure) -> bool {
+        self.end_bar();
+        if self.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return false;
+        }
+        let _ = write!(io::stderr(), "{refused}\nGo on? [y/N] ");
+        let mut answer = String::new();
+        // An answer that cannot be read is no yes.
+        let _ = io::stdin().read_line(&mut answer);
+        matches!(answer.trim(), "y" | "Y" | "yes")
     }
 
     /// The store that was made.

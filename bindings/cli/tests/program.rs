@@ -14,6 +14,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use katori::automerge::AutoCommit;
+use katori::{ObjType, ROOT, Transactable};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -115,7 +117,7 @@ fn a_document_is_edited_and_read_with_a_hub_and_without() {
         let expected = json!({ "items": { "milk": 2 }, "notes": "d\u{e9}but" });
         assert_eq!(store.ok(&["cat", name])["value"], expected);
         assert_eq!(store.ok(&["cat", name, "items/milk"])["value"], 2);
-        let then = store.ok(&["cat", name, "--at", &before]);
+        let then = store.ok(&["cat", name, "--at", &before[..8]]);
         assert_eq!(then["value"], json!({ "items": { "milk": 2 }, "list": ["a"] }));
         assert_eq!(store.ok(&["log", name]).as_array().unwrap().len(), 5);
         assert_eq!(store.ok(&["status"])["hub"], hub);
@@ -135,9 +137,21 @@ fn failures_have_their_codes() {
     store.fails(3, &["unset", "list", "a"]);
     store.fails(1, &["text", "list", "notes", "insert", "9", "x"]);
     store.fails(2, &["cat", "list", "--at", "nonsense"]);
+    assert!(store.fails(2, &["set", "list", "a", "{b: 1}"]).contains("nothing was changed"));
     store.fails(5, &["leave", "list"]);
+    assert!(store.fails(2, &["new", ""]).contains("name"));
+    assert!(store.fails(2, &["new", &"x".repeat(65)]).contains("64"));
     store.fails(6, &["join", "hello"]);
     store.fails(3, &["import", "/there/is/no/such.json"]);
+    let file = write(store.folder.parent().unwrap(), "file", b"");
+    let inside = Path::new(&file).join("store").display().to_string();
+    for folder in [&file, &inside] {
+        for command in ["init", "ls"] {
+            let output =
+                Command::new(env!("CARGO_BIN_EXE_katori")).args([command, "--store", folder]).output();
+            assert_eq!(output.unwrap().status.code(), Some(4), "{command} {folder}");
+        }
+    }
     assert_eq!(store.command(&["nonsense"]).stderr(Stdio::null()).status().unwrap().code(), Some(2));
 }
 
@@ -178,7 +192,7 @@ fn documents_go_through_files() {
 
     let saved = folder.path().join("soup.automerge").display().to_string();
     store.ok(&["export", "soup", &saved]);
-    assert!(store.fails(1, &["export", "soup", &saved]).contains("left as it is"));
+    assert!(store.fails(2, &["export", "soup", &saved]).contains("left as it is"));
     store.ok(&["import", &saved, "--name", "copy"]);
     assert_eq!(store.ok(&["cat", "copy"])["value"], content);
     assert_eq!(
@@ -199,6 +213,12 @@ fn documents_go_through_files() {
     let unknown = write(folder.path(), "photo.jpg", b"");
     assert!(store.fails(2, &["import", &unknown]).contains("--as"));
     assert_eq!(store.ok(&["ls"]).as_array().unwrap().len(), 3);
+    assert!(store.fails(2, &["delete", "soup"]).contains("--yes"));
+    assert!(store.fails(2, &["forget", "copy"]).contains("--yes"), "nobody else has it");
+    store.ok(&["delete", "soup", "--yes"]);
+    store.ok(&["forget", "copy", "--yes"]);
+    assert_eq!(store.ok(&["ls"]).as_array().unwrap().len(), 1);
+    assert_eq!(store.ok(&["ls", "--all"]).as_array().unwrap().len(), 3);
 }
 
 #[test]
@@ -209,7 +229,7 @@ fn a_ticket_without_a_hub_works_once_one_runs() {
     let invited = ana.ok(&["invite", "list", "--role", "read"]);
     assert_eq!((&invited["hub"], &invited["role"]), (&json!(false), &json!("read")));
     let ticket = invited["ticket"].as_str().unwrap();
-    let ben = Store::new("Ben");
+    let mut ben = Store::new("Ben");
     ben.fails(7, &["join", ticket]);
     ana.serve();
     ben.ok(&["join", ticket]);
@@ -217,7 +237,53 @@ fn a_ticket_without_a_hub_works_once_one_runs() {
     assert!(ben.fails(5, &["set", "list", "milk", "3"]).contains("nothing was changed"));
     let carol = Store::new("Carol");
     carol.fails(6, &["join", ticket]);
+    let other = ben.ok(&["id"])["person"].as_str().unwrap().to_owned();
+    assert_eq!(
+        ana.ok(&["grant", "list", "Ben", "--role", "read"])["done"],
+        "Ben may read list already; nothing was changed"
+    );
+    assert!(ben.fails(5, &["revoke", "list", "Ana"]).contains("Ana owns list"));
     ana.ok(&["revoke", "list", "Ben"]);
+    assert!(ana.fails(5, &["revoke", "list", &other]).contains("Ben has no role in list"));
     let why = ana.ok(&["why", "Ben", "list"]);
     assert!(why["role"].is_null() && why["lines"].to_string().contains("revoked by Ana"), "{why}");
+    let grant = &why["chains"][0]["grants"][0];
+    assert_eq!((&grant["status"], &grant["by"]["name"]), (&json!("revoked"), &json!("Ana")), "{why}");
+    ben.serve();
+    let lost = |_| ben.ok(&["ls"])[0]["standing"] == "left";
+    assert!((0..500).any(lost), "Ben hears of it");
+    assert_eq!(ben.ok(&["cat", "list"])["value"], json!({ "milk": 2 }));
+    for command in [
+        &["held", "list"][..],
+        &["log", "list"],
+        &["members", "list"],
+        &["export", "list"],
+        &["why", "Ben", "list"],
+    ] {
+        ben.ok(command);
+    }
+    assert!(ben.fails(5, &["set", "list", "milk", "3"]).contains("nothing was changed"));
+}
+
+#[test]
+fn what_was_written_at_once_is_told() {
+    let store = Store::new("Ana");
+    let mut document = AutoCommit::new();
+    let items = document.put_object(ROOT, "items", ObjType::Map).unwrap();
+    let mut other = document.fork();
+    document.put(&items, "milk", 2).unwrap();
+    other.put(&items, "milk", 3).unwrap();
+    document.merge(&mut other).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    store.ok(&["import", &write(folder.path(), "list.automerge", &document.save())]);
+    let content = store.ok(&["cat", "list"]);
+    let shown = &content["value"]["items"]["milk"];
+    let conflicts = store.ok(&["cat", "list", "items", "--conflicts"]);
+    assert_eq!(content["conflicts"], conflicts);
+    assert_eq!(conflicts[0]["path"], json!(["items", "milk"]));
+    let values = conflicts[0]["values"].as_array().unwrap();
+    assert_eq!((values.len(), &values[0]["value"], &values[0]["shown"]), (2, shown, &json!(true)));
+    assert_eq!(store.ok(&["cat", "list", "other", "--conflicts"]), json!([]));
+    store.ok(&["set", "list", "items/milk", "4"]);
+    assert_eq!(store.ok(&["cat", "list", "--conflicts"]), json!([]), "whoever writes anew settles it");
 }

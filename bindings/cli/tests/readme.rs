@@ -23,6 +23,11 @@ fn the_two_terminals_work_as_written() {
     assert_eq!(commands.matches(alias).count(), 2, "each terminal says how to call the program");
     let path = folder.path().to_str().expect("a plain path");
     let commands = commands.replace(alias, "").replace("/tmp/katori", &format!("{path}/katori"));
+    // Whoever types this gives a hub the moment it needs to start; a script does not.
+    let serve = "katori serve --offline --bind 127.0.0.1:0 &\n";
+    assert_eq!(commands.matches(serve).count(), 2, "each terminal has its hub");
+    let started = "until [ -S \"$KATORI_STORE/hub.sock\" ]; do :; done\n";
+    let commands = commands.replace(serve, &format!("{serve}{started}"));
     let program = folder.path().join("bin").join("katori");
     std::fs::create_dir(folder.path().join("bin")).expect("a folder for the program");
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_katori"), &program).expect("a link to the program");

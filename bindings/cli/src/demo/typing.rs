@@ -93,7 +93,8 @@ fn end_of(text: &str, words: &str) -> Option<usize> {
 }
 
 async fn text(on: &Device) -> Result<String, Failure> {
-    let request = Request::Cat { document: DOCUMENT.to_owned(), path: text_path()?, at: Vec::new() };
+    let request =
+        Request::Cat { document: DOCUMENT.to_owned(), path: text_path()?, at: Vec::new(), conflicts: false };
     let response = on.ask(request).await?;
     let Response::Content(content) = response else { return Err(on.strange(&response)) };
     Ok(content.value.as_str().unwrap_or_default().to_owned())

@@ -1,16 +1,20 @@
 //! Changes one by one: watching, the history, what is held back.
 
-use katori::Origin;
-use katori::automerge::{ChangeHash, Patch, PatchAction};
+use katori::automerge::ChangeHash;
+use katori::{Doc, DocChange, Origin, Role};
+
+use katori_core::engine::Event as HubEvent;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::content::texts;
 use super::people::who;
 use super::{Events, Executor};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureCode};
+use crate::patch::PatchReport;
 use crate::report::{ChangeReport, EditReport, HeldReport, TakenInReport};
 use crate::response::{Event, Response};
 
-/// Patches described in one event; of more, their number is told.
+/// Patches in one event; of more, their number is told.
 const MAX_PATCHES: usize = 50;
 
 impl Executor {
@@ -20,25 +24,43 @@ impl Executor {
         if events.send(Event::Watching { heads: texts(&doc.heads()) }).await.is_err() {
             return Ok(Response::Done("nobody listens any more".to_owned()));
         }
-        while let Some(change) = changes.next().await {
-            let (origin, people) = match &change.origin {
-                Origin::Local => ("local", Vec::new()),
-                Origin::Remote { who } => ("remote", who.clone()),
-                Origin::Rebuilt => ("rebuilt", Vec::new()),
-                _ => ("missed", Vec::new()),
-            };
-            let report = ChangeReport {
-                origin: origin.to_owned(),
-                who: people.iter().map(who).collect(),
-                heads: texts(&change.heads),
-                patches: describe(&change.patches),
-                withdrawn: change.withdrawn as u64,
-            };
-            if events.send(Event::Changed(report)).await.is_err() {
-                break;
+        let mut happenings = self.node.hub().events();
+        let mut role = self.role_in(&doc).await?;
+        loop {
+            tokio::select! {
+                biased;
+                change = changes.next() => {
+                    let Some(change) = change else { break };
+                    if events.send(Event::Changed(report(&change))).await.is_err() {
+                        return Ok(Response::Done("nobody listens any more".to_owned()));
+                    }
+                }
+                happened = happenings.recv() => match happened {
+                    Ok(HubEvent::Access { document }) if document == doc.id() => {
+                        let now = self.role_in(&doc).await?;
+                        if role.is_some() && now.is_none() {
+                            return Err(lost_role(&doc));
+                        }
+                        role = now;
+                    }
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => break,
+                },
             }
         }
-        Ok(Response::Done(format!("{} is watched no longer", doc.name())))
+        // A document that is still here is watched no longer only because its hub ended.
+        match self.node.docs().await {
+            Ok(known) if !known.iter().any(|known| known.id == doc.id() && known.standing.has_content()) => {
+                Ok(Response::Done(format!("{} was put away or deleted", doc.name())))
+            }
+            Ok(_) | Err(_) => Err(Failure::failed("the hub was stopped")),
+        }
+    }
+
+    /// What this device may do with a document now.
+    async fn role_in(&self, doc: &Doc) -> Result<Option<Role>, Failure> {
+        let documents = self.node.docs().await?;
+        Ok(documents.iter().find(|document| document.id == doc.id()).and_then(|document| document.role))
     }
 
     pub(super) async fn log(&self, document: &str) -> Result<Response, Failure> {
@@ -51,7 +73,7 @@ impl Executor {
                     hash: edit.hash.to_string(),
                     who: edit.who.as_ref().map(who),
                     vouched_by: edit.vouched_by.iter().map(who).collect(),
-                    time: edit.time,
+                    time_ms: edit.time.saturating_mul(1000),
                     operations: edit.operations,
                     dependencies: texts(&edit.deps),
                 })
@@ -68,7 +90,7 @@ impl Executor {
                     hash: held.hash.to_string(),
                     who: held.who.as_ref().map(who),
                     signed: held.signed,
-                    time: held.time,
+                    time_ms: held.time.saturating_mul(1000),
                     operations: held.operations,
                     reason: held.reason.to_string(),
                 })
@@ -89,6 +111,31 @@ impl Executor {
     }
 }
 
+fn lost_role(doc: &Doc) -> Failure {
+    let name = doc.name();
+    Failure::new(
+        FailureCode::NotAllowed,
+        format!("you have no role in {name} any more; what is here stays readable, see `katori cat {name}`"),
+    )
+}
+
+fn report(change: &DocChange) -> ChangeReport {
+    let (origin, people) = match &change.origin {
+        Origin::Local => ("local", [].as_slice()),
+        Origin::Remote { who } => ("remote", who.as_slice()),
+        Origin::Rebuilt => ("rebuilt", [].as_slice()),
+        _ => ("missed", [].as_slice()),
+    };
+    ChangeReport {
+        origin: origin.to_owned(),
+        who: people.iter().map(who).collect(),
+        heads: texts(&change.heads),
+        patches: change.patches.iter().take(MAX_PATCHES).map(PatchReport::new).collect(),
+        more_patches: change.patches.len().saturating_sub(MAX_PATCHES) as u64,
+        withdrawn: change.withdrawn as u64,
+    }
+}
+
 /// The changes that were meant: all, or those whose hashes begin so.
 fn choose(held: &[ChangeHash], chosen: &[String]) -> Result<Vec<ChangeHash>, Failure> {
     if chosen.is_empty() {
@@ -103,34 +150,6 @@ fn choose(held: &[ChangeHash], chosen: &[String]) -> Result<Vec<ChangeHash>, Fai
         }
     };
     chosen.iter().map(one).collect()
-}
-
-fn describe(patches: &[Patch]) -> Vec<String> {
-    let mut lines: Vec<String> = patches.iter().take(MAX_PATCHES).map(describe_one).collect();
-    if patches.len() > MAX_PATCHES {
-        lines.push(format!("and {} more", patches.len() - MAX_PATCHES));
-    }
-    lines
-}
-
-/// One patch in a line, as in `items/milk = 2` or `story: inserted "rice" at 4`.
-fn describe_one(patch: &Patch) -> String {
-    let steps: Vec<String> = patch.path.iter().map(|(_, prop)| prop.to_string()).collect();
-    let place = steps.join("/");
-    let under = |last: &str| if place.is_empty() { last.to_owned() } else { format!("{place}/{last}") };
-    match &patch.action {
-        PatchAction::PutMap { key, value, .. } => format!("{} = {}", under(key), value.0),
-        PatchAction::PutSeq { index, value, .. } => format!("{} = {}", under(&index.to_string()), value.0),
-        PatchAction::Insert { index, values } => format!("{place}: inserted {} at {index}", values.len()),
-        PatchAction::SpliceText { index, value, .. } => {
-            format!("{place}: inserted {:?} at {index}", value.make_string())
-        }
-        PatchAction::Increment { prop, value } => format!("{} += {value}", under(&prop.to_string())),
-        PatchAction::Conflict { prop } => format!("{}: others wrote there too", under(&prop.to_string())),
-        PatchAction::DeleteMap { key } => format!("{} removed", under(key)),
-        PatchAction::DeleteSeq { index, length } => format!("{place}: removed {length} at {index}"),
-        PatchAction::Mark { .. } => format!("{place}: marked"),
-    }
 }
 
 #[cfg(test)]

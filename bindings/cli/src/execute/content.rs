@@ -1,15 +1,17 @@
 //! Showing and editing what is in a document.
 
-use katori::Doc;
 use katori::automerge::transaction::Transaction;
 use katori::automerge::{AutomergeError, ChangeHash};
+use katori::{ConflictedPlace, Doc};
 use serde_json::Value as Json;
 
 use super::Executor;
+use super::people::who;
 use crate::edit::{self, EditRefused};
 use crate::failure::Failure;
+use crate::patch::step;
 use crate::path::Path;
-use crate::report::{ContentReport, EditedReport};
+use crate::report::{ConflictReport, ConflictingReport, ContentReport, EditedReport};
 use crate::request::TextEdit;
 use crate::response::Response;
 
@@ -19,7 +21,7 @@ impl Executor {
         let (heads, whole) = if at.is_empty() {
             (doc.heads(), doc.view_json())
         } else {
-            let heads = parse_heads(at)?;
+            let heads = find_heads(&doc, at)?;
             let view = doc.at(&heads)?;
             (heads, view.json())
         };
@@ -30,11 +32,16 @@ impl Executor {
             name: doc.name(),
             heads: texts(&heads),
             value: value.clone(),
+            conflicts: if at.is_empty() { conflicts(&doc, path)? } else { Vec::new() },
         }))
     }
 
+    pub(super) async fn conflicts(&self, document: &str, path: &Path) -> Result<Response, Failure> {
+        Ok(Response::Conflicts(conflicts(&self.node.doc(document).await?, path)?))
+    }
+
     pub(super) async fn set(&self, document: &str, path: &Path, value: &str) -> Result<Response, Failure> {
-        let value = edit::parse_value(value);
+        let value = edit::parse_value(value)?;
         self.edit(document, |transaction| edit::set(transaction, path, &value)).await
     }
 
@@ -63,6 +70,26 @@ impl Executor {
         commit.await?.map_err(EditRefused::into_failure)?;
         Ok(Response::Edited(edited(&doc, hash)))
     }
+}
+
+/// The places at or under a path that were written at once.
+fn conflicts(doc: &Doc, path: &Path) -> Result<Vec<ConflictReport>, Failure> {
+    let mut places = doc.all_conflicts()?;
+    places.retain(|place| {
+        let steps = path.steps();
+        place.path.len() >= steps.len()
+            && place.path.iter().zip(steps).all(|(prop, step)| prop.to_string() == *step)
+    });
+    let report = |place: ConflictedPlace| {
+        let values = place.values.into_iter().rev().enumerate().map(|(index, conflict)| ConflictingReport {
+            value: conflict.value,
+            who: conflict.who.as_ref().map(who),
+            change: conflict.change.map(|change| change.to_string()),
+            shown: index == 0,
+        });
+        ConflictReport { path: place.path.iter().map(step).collect(), values: values.collect() }
+    };
+    Ok(places.into_iter().map(report).collect())
 }
 
 fn edited(doc: &Doc, hash: Option<ChangeHash>) -> EditedReport {
@@ -97,12 +124,34 @@ pub(super) fn texts(hashes: &[ChangeHash]) -> Vec<String> {
     hashes.iter().map(ToString::to_string).collect()
 }
 
-fn parse_heads(texts: &[String]) -> Result<Vec<ChangeHash>, Failure> {
-    let parse = |text: &String| {
-        text.parse()
-            .map_err(|_| Failure::usage(format!("`{text}` is no head: 64 hexadecimal digits were expected")))
-    };
-    texts.iter().map(parse).collect()
+/// Hexadecimal digits that may stand for a hash: fewer name too many by chance.
+const MIN_HASH_DIGITS: usize = 6;
+
+/// The changes that were meant, by their hashes or the beginnings that `log` shows.
+fn find_heads(doc: &Doc, texts: &[String]) -> Result<Vec<ChangeHash>, Failure> {
+    let all: Vec<ChangeHash> =
+        doc.view(|automerge| automerge.get_changes_meta(&[]).into_iter().map(|change| change.hash).collect());
+    texts.iter().map(|text| find_head(&all, text)).collect()
+}
+
+fn find_head(all: &[ChangeHash], text: &str) -> Result<ChangeHash, Failure> {
+    if let Ok(whole) = text.parse() {
+        return Ok(whole);
+    }
+    if text.len() < MIN_HASH_DIGITS || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return Err(Failure::usage(format!(
+            "`{text}` is no head: at least {MIN_HASH_DIGITS} hexadecimal digits were expected, see `katori log`"
+        )));
+    }
+    let wanted = text.to_ascii_lowercase();
+    let mut fitting = all.iter().filter(|hash| hash.to_string().starts_with(&wanted));
+    match (fitting.next(), fitting.next()) {
+        (Some(hash), None) => Ok(*hash),
+        (Some(_), Some(_)) => Err(Failure::usage(format!("more than one change begins with `{text}`"))),
+        (None, _) => {
+            Err(Failure::not_found(format!("no change here begins with `{text}`; see `katori log`")))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -123,8 +172,16 @@ mod tests {
     }
 
     #[test]
-    fn heads_are_whole_hashes() {
-        assert!(parse_heads(&["ab".repeat(32)]).is_ok());
-        assert!(parse_heads(&["ab".to_owned()]).is_err());
+    fn heads_are_hashes_or_their_beginnings() {
+        let all = [ChangeHash([0xaa; 32]), ChangeHash([0xab; 32])];
+        assert_eq!(
+            find_head(&all, &"cd".repeat(32)),
+            Ok(ChangeHash([0xcd; 32])),
+            "whether it is known shows later"
+        );
+        assert_eq!(find_head(&all, "ABABAB"), Ok(all[1]));
+        let code = |text: &str| find_head(&all, text).unwrap_err().code.exit_code();
+        assert_eq!((code("ababa"), code("nonsense"), code("cdcdcd")), (2, 2, 3));
+        assert!(find_head(&[all[0], all[0]], "aaaaaa").is_err());
     }
 }

@@ -9,7 +9,25 @@ use katori::Error;
 use katori_core::engine::CommandError;
 use katori_net::{HubError, JoinError};
 
+use super::Executor;
 use crate::failure::{Failure, FailureCode};
+
+impl Executor {
+    /// The failure with names where the layers below know only ids. What has no name here keeps its id.
+    pub(super) async fn with_names(&self, mut failure: Failure) -> Failure {
+        for document in self.node.docs().await.unwrap_or_default() {
+            let called = format!("document {}", document.id.short());
+            failure.message = failure.message.replace(&called, &format!("document {}", document.name));
+        }
+        for who in self.node.people().await.unwrap_or_default() {
+            if let Some(person) = who.person {
+                let called = format!("person {}", person.short());
+                failure.message = failure.message.replace(&called, &who.person_name);
+            }
+        }
+        failure
+    }
+}
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
@@ -20,7 +38,8 @@ impl From<Error> for Failure {
 
 fn code(error: &Error) -> FailureCode {
     match error {
-        Error::Store(_) | Error::Directory { .. } => FailureCode::Store,
+        Error::Store(_) | Error::Storage(_) | Error::Directory { .. } => FailureCode::Store,
+        Error::ImportUndone { reason, .. } => code(reason),
         Error::Hub(error) => hub(error),
         Error::Command(error) => command(error),
         Error::Join(error) => join(error),
@@ -37,7 +56,12 @@ fn code(error: &Error) -> FailureCode {
 fn hub(error: &HubError) -> FailureCode {
     match error {
         HubError::Command(error) => command(error),
-        HubError::Store(_) | HubError::StoreFailed(_) => FailureCode::Store,
+        HubError::Identity(_)
+        | HubError::Engine(_)
+        | HubError::Store(_)
+        | HubError::StoreFailed(_)
+        | HubError::Unreadable { .. } => FailureCode::Store,
+        HubError::UnknownDocument(_) => FailureCode::NotFound,
         _ => FailureCode::Failed,
     }
 }
@@ -45,9 +69,11 @@ fn hub(error: &HubError) -> FailureCode {
 fn command(error: &CommandError) -> FailureCode {
     match error {
         CommandError::UnknownDocument(_) | CommandError::NotOffered(_) => FailureCode::NotFound,
-        CommandError::NotAllowed { .. } | CommandError::OwnerCannotLeave => FailureCode::NotAllowed,
+        CommandError::NotAllowed { .. }
+        | CommandError::NothingToRevoke(_)
+        | CommandError::OwnerCannotLeave => FailureCode::NotAllowed,
         CommandError::InviteInvalid | CommandError::InviteExpired => FailureCode::Ticket,
-        CommandError::StoreFailed(_) => FailureCode::Store,
+        CommandError::StoreFailed(_) | CommandError::Unreadable(_) => FailureCode::Store,
         _ => FailureCode::Failed,
     }
 }
@@ -66,6 +92,8 @@ fn join(error: &JoinError) -> FailureCode {
 
 #[cfg(test)]
 mod tests {
+    use katori::PersonId;
+
     use super::*;
 
     fn exit_code(error: impl Into<Error>) -> u8 {
@@ -86,6 +114,11 @@ mod tests {
         assert_eq!(exit_code(Error::NotFound { what: "document", name: "x".to_owned() }), 3);
         assert_eq!(exit_code(Error::ReadOnly), 5);
         assert_eq!(exit_code(HubError::Command(CommandError::OwnerCannotLeave)), 5);
+        assert_eq!(
+            exit_code(HubError::Command(CommandError::NothingToRevoke(PersonId::from_bytes([1; 32])))),
+            5
+        );
         assert_eq!(exit_code(HubError::StoreFailed("full".into())), 4);
+        assert_eq!(exit_code(HubError::Command(CommandError::Unreadable("damaged".into()))), 4);
     }
 }

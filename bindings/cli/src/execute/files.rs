@@ -1,30 +1,23 @@
 //! Documents from files and into files.
 
-use std::collections::VecDeque;
 use std::io::Write;
 use std::path::Path as FilePath;
 
-use katori::Doc;
-use katori::automerge::transaction::Transactable;
-use katori::automerge::{ObjId, ObjType, Prop, ROOT};
 use serde_json::Value as Json;
 use tokio::task::spawn_blocking;
 
 use super::content::value_at;
+use super::documents::check_name;
+use super::prepare::prepare;
 use super::{Events, Executor};
-use crate::edit::to_scalar;
 use crate::failure::Failure;
 use crate::format::Format;
 use crate::path::Path;
 use crate::report::ExportedReport;
-use crate::response::{Event, Response};
+use crate::response::Response;
 
 /// The largest file that is read: Automerge needs hundreds of times as much memory for a text. 64 MiB.
 const MAX_FILE: u64 = 64 << 20;
-/// Operations in one change of an import. Others receive and apply a change as a whole.
-const MAX_OPERATIONS: usize = 100_000;
-/// Where the text of an imported text file goes.
-const TEXT_KEY: &str = "text";
 
 impl Executor {
     pub(super) async fn import(
@@ -38,32 +31,19 @@ impl Executor {
         let name = name.unwrap_or_else(|| {
             file.file_stem().map_or_else(|| "imported".to_owned(), |stem| stem.to_string_lossy().into_owned())
         });
+        check_name(&name)?;
         let bytes = read(file).await?;
-        let doc = match format {
-            Format::Automerge => self.node.import(&name, &bytes).await?,
-            Format::Json => {
-                let value: Json = serde_json::from_slice(&bytes).map_err(|error| {
-                    Failure::failed(format!("{} is no JSON: {error}; nothing was imported", file.display()))
-                })?;
-                if !value.is_object() {
-                    return Err(Failure::failed(format!(
-                        "{} is JSON, but no object; nothing was imported",
-                        file.display()
-                    )));
-                }
-                let doc = self.node.create(&name).await?;
-                write_json(&doc, value, events).await?;
-                doc
-            }
-            Format::Text => {
-                let text = String::from_utf8(bytes).map_err(|_| {
-                    Failure::failed(format!("{} is no UTF-8 text; nothing was imported", file.display()))
-                })?;
-                let doc = self.node.create(&name).await?;
-                write_text(&doc, &text, events).await?;
-                doc
+        // The content is made aside, so that the document has all of it from its first moment or does not exist.
+        let prepared = match format {
+            Format::Automerge => bytes,
+            Format::Json | Format::Text => {
+                let (file, events) = (file.to_path_buf(), events.clone());
+                spawn_blocking(move || prepare(&file, format, bytes, &events))
+                    .await
+                    .map_err(|error| Failure::failed(format!("{error}; nothing was imported")))??
             }
         };
+        let doc = self.node.import(&name, &prepared).await?;
         self.document(&doc).await
     }
 
@@ -138,91 +118,8 @@ async fn write(file: &FilePath, bytes: Vec<u8>) -> Result<(), Failure> {
     let written = written.await.map_err(|error| Failure::failed(error.to_string()))?;
     written.map_err(|error| {
         if error.kind() == std::io::ErrorKind::AlreadyExists {
-            return Failure::failed(format!("{} is there already; it was left as it is", file.display()));
+            return Failure::usage(format!("{} is there already; it was left as it is", file.display()));
         }
         Failure::file(file, &error)
     })
-}
-
-/// Tells how far an import has come.
-async fn progress(events: &Events, done: usize, total: usize) {
-    let event = Event::Progress { what: "importing".to_owned(), done: done as u64, total: total as u64 };
-    // Whether anybody looks makes no difference.
-    let _ = events.send(event).await;
-}
-
-/// Writes a text in changes of bounded size.
-async fn write_text(doc: &Doc, text: &str, events: &Events) -> Result<(), Failure> {
-    let object = doc.change(|transaction| transaction.put_object(ROOT, TEXT_KEY, ObjType::Text))?.await?;
-    let total = text.chars().count();
-    let mut letters = text.chars();
-    let mut done = 0;
-    while done < total {
-        let piece: String = letters.by_ref().take(MAX_OPERATIONS).collect();
-        doc.change(|transaction| transaction.splice_text(&object, done, 0, &piece))?.await?;
-        done = done.saturating_add(MAX_OPERATIONS).min(total);
-        progress(events, done, total).await;
-    }
-    Ok(())
-}
-
-/// A value that is still to be written.
-struct Unwritten {
-    parent: ObjId,
-    at: Prop,
-    value: Json,
-}
-
-/// Writes a JSON object in changes of bounded size, outer values first.
-async fn write_json(doc: &Doc, whole: Json, events: &Events) -> Result<(), Failure> {
-    let mut waiting = VecDeque::new();
-    queue(&mut waiting, &ROOT, whole);
-    let mut done = 0;
-    while !waiting.is_empty() {
-        let commit = doc.change(|transaction| {
-            for _ in 0..MAX_OPERATIONS {
-                let Some(Unwritten { parent, at, value }) = waiting.pop_front() else { break };
-                let kind = match &value {
-                    Json::Object(_) => ObjType::Map,
-                    Json::Array(_) => ObjType::List,
-                    Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {
-                        let scalar = to_scalar(&value);
-                        match at {
-                            Prop::Map(key) => transaction.put(&parent, key, scalar)?,
-                            Prop::Seq(index) => transaction.insert(&parent, index, scalar)?,
-                        }
-                        continue;
-                    }
-                };
-                let made = match at {
-                    Prop::Map(key) => transaction.put_object(&parent, key, kind)?,
-                    Prop::Seq(index) => transaction.insert_object(&parent, index, kind)?,
-                };
-                queue(&mut waiting, &made, value);
-            }
-            Ok(())
-        })?;
-        commit.await?;
-        done += MAX_OPERATIONS;
-        progress(events, done, done + waiting.len()).await;
-    }
-    Ok(())
-}
-
-/// Queues what is directly inside a value, in order.
-fn queue(waiting: &mut VecDeque<Unwritten>, parent: &ObjId, value: Json) {
-    let parent = || parent.clone();
-    match value {
-        Json::Object(fields) => waiting.extend(fields.into_iter().map(|(key, value)| Unwritten {
-            parent: parent(),
-            at: Prop::Map(key),
-            value,
-        })),
-        Json::Array(items) => waiting.extend(items.into_iter().enumerate().map(|(index, value)| Unwritten {
-            parent: parent(),
-            at: Prop::Seq(index),
-            value,
-        })),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => {}
-    }
 }

@@ -11,6 +11,7 @@ use super::{Events, Executor};
 use crate::failure::{Failure, FailureCode};
 use crate::report::TicketReport;
 use crate::response::{Event, Response};
+use crate::start;
 
 /// How often a waiting invitation looks whether somebody has come: nothing announces it.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -72,16 +73,30 @@ impl Executor {
 
     pub(super) async fn join(&self, ticket: &str, events: &Events) -> Result<Response, Failure> {
         let ticket = parse_ticket(ticket)?;
-        let TicketKind::Document { name, .. } = &ticket.kind else {
+        let TicketKind::Document { name, resource, .. } = &ticket.kind else {
             return Err(Failure::new(
                 FailureCode::Ticket,
                 "this ticket adds a device of your own; use it with `katori init --join` and a new --store",
             ));
         };
-        let what = format!("joining {name}");
-        // Whether anybody looks at the progress makes no difference.
-        let _ = events.send(Event::Progress { what, done: 0, total: 0 }).await;
-        let doc = self.node.join(&ticket).await?;
+        let joined = self.node.join(&ticket);
+        tokio::pin!(joined);
+        let mut look = tokio::time::interval(start::LOOK_AGAIN);
+        let doc = loop {
+            tokio::select! {
+                joined = &mut joined => break joined?,
+                _ = look.tick() => {
+                    let documents = self.node.docs().await?;
+                    let come = documents.iter().find(|document| document.id == *resource);
+                    let what = match come {
+                        Some(document) => format!("joining {name}: {} changes have come", document.changes),
+                        None => format!("joining {name}: waiting for {}", ticket.person_name),
+                    };
+                    // Whether anybody looks at the progress makes no difference.
+                    let _ = events.send(start::waiting(what)).await;
+                }
+            }
+        };
         self.document(&doc).await
     }
 
@@ -109,7 +124,7 @@ impl Executor {
             ticket: ticket.to_string(),
             document,
             role,
-            expires: ticket.expires,
+            expires_ms: ticket.expires,
             hub: self.hub || wait,
         }
     }
