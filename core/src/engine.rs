@@ -371,6 +371,8 @@ pub struct Engine {
     acquaintances: Acquaintances,
     pending_revokes: commands::Pending,
     works: u64,
+    /// Documents whose content is being removed from the store.
+    removing: BTreeSet<ResourceId>,
     failed: Option<String>,
     actions: VecDeque<Action>,
 }
@@ -403,6 +405,7 @@ impl Engine {
             acquaintances: Acquaintances::default(),
             pending_revokes: commands::Pending::new(),
             works: 0,
+            removing: BTreeSet::new(),
             failed: None,
             actions: VecDeque::new(),
         }

@@ -12,9 +12,9 @@ use katori_acl::codec::{DecodeError, Reader, Writer};
 
 /// Actors in one vector on the wire. A document with more is still stored and shown; comparing it by range
 /// comes with range reconciliation.
-pub const MAX_ACTORS: usize = 16_384;
+pub const MAX_ACTORS: usize = 1 << 16;
 /// Branches of one actor in one vector. Honest actors have one.
-pub const MAX_BRANCHES: usize = 64;
+pub const MAX_BRANCHES: usize = 1 << 10;
 /// Bytes of one actor id. Device actors have 48; other programs use 16.
 pub const MAX_ACTOR_BYTES: usize = 64;
 

@@ -14,7 +14,7 @@ use katori_acl::{DeviceId, ResourceId};
 use super::bits::Bits;
 use crate::actor::{Claim, claim};
 use crate::gate::{Header, Link, LinkError, RawChange, check_links};
-use crate::version::{MAX_ACTORS, MAX_BRANCHES, VersionVector};
+use crate::version::VersionVector;
 
 /// One stored change.
 #[derive(Debug)]
@@ -131,6 +131,16 @@ impl Graph {
         self.actors.get(actor as usize).map_or(Claim::Other, |actor| actor.claim)
     }
 
+    /// How many actors there are.
+    pub(crate) fn actors(&self) -> usize {
+        self.actors.len()
+    }
+
+    /// Whether an actor id is known here.
+    pub(crate) fn knows(&self, actor: &[u8]) -> bool {
+        self.by_actor.contains_key(actor)
+    }
+
     /// The last changes of one actor id, under which all its others lie: one for each branch.
     pub(crate) fn tips_of(&self, actor: &[u8]) -> impl Iterator<Item = u32> {
         let actor = self.by_actor.get(actor).and_then(|index| self.actors.get(*index as usize));
@@ -160,15 +170,6 @@ impl Graph {
         // Automerge looks these up without asking whether they are there.
         if !header.other_actors.iter().all(|actor| self.by_actor.contains_key(actor.as_slice())) {
             return Err(LinkError::UnknownActor);
-        }
-        let known =
-            self.by_actor.get(header.actor.as_slice()).and_then(|actor| self.actors.get(*actor as usize));
-        if known.is_none() && self.actors.len() >= MAX_ACTORS {
-            return Err(LinkError::TooMany("actors"));
-        }
-        let goes_on = |actor: &Actor| previous.is_some_and(|previous| actor.tips.contains(&previous));
-        if known.is_some_and(|actor| actor.tips.len() >= MAX_BRANCHES && !goes_on(actor)) {
-            return Err(LinkError::TooMany("branches of one actor"));
         }
         // `previous` has looked for itself whether it lies below.
         check_links(header, link, under, || previous.is_some())?;

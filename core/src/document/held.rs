@@ -31,6 +31,8 @@ pub enum HeldReason {
     },
     /// Automerge failed on it on this device.
     FailedHere,
+    /// With it the document would have more operations than this device shows.
+    TooLarge,
 }
 
 impl fmt::Display for HeldReason {
@@ -42,6 +44,7 @@ impl fmt::Display for HeldReason {
             }
             Self::BuildsOnHeld { on } => write!(f, "it builds on {on}, which is held back"),
             Self::LostFork { to } => write!(f, "its device wrote two changes in one place, and {to} stays"),
+            Self::TooLarge => f.write_str("with it the document would be larger than this device can show"),
             Self::FailedHere => f.write_str("it could not be applied on this device"),
         }
     }
@@ -106,7 +109,8 @@ impl Document {
             return Some(HeldReason::NoWriterVouches);
         }
         let on = node.dependencies.iter().find(|under| !self.admitted.contains(**under));
-        on.and_then(|on| self.graph.hashes([*on]).pop()).map(|on| HeldReason::BuildsOnHeld { on })
+        let on = on.and_then(|on| self.graph.hashes([*on]).pop());
+        Some(on.map_or(HeldReason::TooLarge, |on| HeldReason::BuildsOnHeld { on }))
     }
 
     /// The changes that are stored and not shown, in the order in which they build on each other.

@@ -6,11 +6,17 @@ use std::collections::BTreeSet;
 use katori_acl::{DeviceId, RecordId};
 
 use super::{Document, Done, holds_write};
-use crate::gate::RawChange;
+use crate::actor::{Claim, claim};
+use crate::gate::{Header, RawChange};
 use crate::pack::unpack;
 use crate::store::Write;
 use crate::version::VersionVector;
 use crate::vouch::UnverifiedVouch;
+
+/// Actors beyond which changes that nobody who counts vouches for may add no other.
+const UNVOUCHED_ACTORS: usize = 1024;
+/// Branches of one actor beyond which such changes may add no other.
+const UNVOUCHED_BRANCHES: usize = 16;
 
 /// What one peer sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -115,6 +121,24 @@ impl Document {
             .any(|device| holds_write(&self.access, device) && !self.forkers.contains(device))
     }
 
+    /// Whether a change that nobody who counts vouches for adds another actor, or another branch of one, to many. What
+    /// an author or a writer stands behind is never refused for that: vouches come before changes.
+    fn is_one_too_many(&self, header: &Header) -> bool {
+        let author = match claim(&header.actor, &self.id) {
+            Claim::Device(device) => Some(device),
+            Claim::Other => None,
+        };
+        let own_word = self.vouches.awaited_from().any(|device| Some(*device) == author);
+        if own_word || self.is_arriving() {
+            return false;
+        }
+        if self.graph.knows(&header.actor) {
+            self.graph.tips_of(&header.actor).count() >= UNVOUCHED_BRANCHES
+        } else {
+            self.graph.actors() >= UNVOUCHED_ACTORS
+        }
+    }
+
     fn store(
         &mut self,
         from: DeviceId,
@@ -126,6 +150,8 @@ impl Document {
         let header = change.header().clone();
         if self.graph.contains(&header.hash) {
             report.known += 1;
+        } else if self.is_one_too_many(&header) {
+            report.over_budget += 1;
         } else if self.graph.absent(&change.header().deps).is_empty() {
             if self.place(&change, new, writes) {
                 report.new += 1;

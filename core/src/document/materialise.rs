@@ -55,9 +55,8 @@ impl Document {
         Some(shown)
     }
 
-    /// As much of `wanted` as may be shown; what goes beyond is noted as failed here. It comes from a writer, and
-    /// costs no more than counting.
-    fn within_operations(&mut self, wanted: &Bits) -> Bits {
+    /// As much of `wanted` as may be shown. What goes beyond is held back here for as long as there is no room.
+    fn within_operations(&self, wanted: &Bits) -> Bits {
         let mut left = self.limits.operations;
         let mut within = Bits::default();
         for index in wanted.iter() {
@@ -66,8 +65,6 @@ impl Document {
             if builds && node.operations <= left {
                 left -= node.operations;
                 within.insert(index);
-            } else {
-                self.failed.insert(node.hash);
             }
         }
         within

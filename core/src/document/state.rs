@@ -21,6 +21,8 @@ use crate::version::VersionVector;
 use crate::vouch::{UnverifiedVouch, VouchError};
 
 const STATE_VERSION: u8 = 1;
+/// Changes whose failure in Automerge is remembered; of more, the rest fail again at the next opening.
+const MAX_FAILED: usize = 1 << 12;
 /// Heads, pins or failures in one row of state.
 const MAX_LISTED: usize = 1 << 20;
 
@@ -227,7 +229,7 @@ impl Document {
             counter: self.counter,
             next_pack: self.next_pack,
             pinned: self.pinned.iter().copied().collect(),
-            failed: self.failed.iter().copied().collect(),
+            failed: self.failed.iter().copied().take(MAX_FAILED).collect(),
             summary: summary.clone(),
         };
         Write::Put { table: Table::Documents, key: state_key(&self.id), value: state.encode() }

@@ -35,6 +35,8 @@ pub(super) struct AccessChange {
     /// Documents that have been, each with its last edit that is in `writes`.
     evaluated: Vec<(ResourceId, Option<u64>)>,
     replies: Vec<(CommandId, Answer)>,
+    /// Documents whose content it removes.
+    removed: Vec<ResourceId>,
     /// It is on its way to the disk.
     finishing: bool,
 }
@@ -219,6 +221,8 @@ impl Engine {
         self.access_next.documents.insert(document);
         if held_content && !standing.has_content() {
             self.access_next.writes.extend(remove_content(&document));
+            self.access_next.removed.push(document);
+            self.removing.insert(document);
             self.drop_content(document);
         }
     }
@@ -239,6 +243,8 @@ impl Engine {
         for session in self.sessions.values_mut() {
             session.live.remove(&document);
             session.version_sent.remove(&document);
+            session.farewells.remove(&document);
+            session.handed_over.remove(&document);
         }
         if let Some(change) = &mut self.access_now {
             change.remaining.remove(&document);
@@ -263,6 +269,7 @@ impl Engine {
             if let Some(state) = self.documents.get_mut(document)
                 && state.standing.has_content()
                 && self.registry.access(*document).is_some()
+                && !self.removing.contains(document)
             {
                 change.remaining.insert(*document);
                 let vouches = change.vouches.get(document).cloned().unwrap_or_default();
@@ -313,9 +320,13 @@ impl Engine {
         let writes = std::mem::take(&mut change.writes);
         let replies = std::mem::take(&mut change.replies);
         let evaluated = std::mem::take(&mut change.evaluated);
+        let removed = std::mem::take(&mut change.removed);
         self.write(writes);
         for (document, flushed) in evaluated {
             self.document_written(document, flushed);
+        }
+        for document in removed {
+            self.after(After::Removed(document));
         }
         self.after(After::Access);
         for (id, answer) in replies {

@@ -22,6 +22,8 @@ pub(super) enum After {
     Receipt(ResourceId, DeviceId),
     /// Local edits are durable.
     Durable(ResourceId, u64),
+    /// A document's content is gone.
+    Removed(ResourceId),
 }
 
 /// Bytes of writes that share a commit. What one input led to is never parted; what follows waits for the next.
@@ -72,10 +74,21 @@ impl Engine {
     /// for one.
     pub(super) fn commit(&mut self) {
         let group = std::mem::take(&mut self.commits.open);
+        if let Some(error) = &self.failed {
+            // Nothing is stored any more: whoever waits is told, and nothing is kept for later.
+            let error: Arc<str> = Arc::from(error.as_str());
+            for after in group.after {
+                if let After::Reply(id, _) = after {
+                    let result = Err(CommandError::StoreFailed(Arc::clone(&error)));
+                    self.act(Action::Reply { id, result });
+                }
+            }
+            return;
+        }
         if !group.is_empty() {
             self.commits.waiting.push_back(group);
         }
-        if self.commits.in_flight.is_some() || self.failed.is_some() {
+        if self.commits.in_flight.is_some() {
             return;
         }
         let Some(mut together) = self.commits.waiting.pop_front() else { return };
@@ -102,6 +115,10 @@ impl Engine {
                 After::Access => self.access_stored(now),
                 After::Reply(id, answer) => self.act(Action::Reply { id, result: Ok(*answer) }),
                 After::Receipt(document, peer) => self.send_receipt(now, document, peer),
+                After::Removed(document) => {
+                    self.removing.remove(&document);
+                    self.advance(now, document);
+                }
                 After::Durable(document, number) => {
                     self.act(Action::Notify(Event::Durable { document, number }));
                 }

@@ -48,12 +48,15 @@ pub(super) struct Held {
     /// Local edits want a flush.
     pub(super) dirty: bool,
     pub(super) commands: Vec<(CommandId, Task)>,
-    pub(super) ingest: BTreeMap<DeviceId, Batch>,
+    /// What peers sent: of each, what it may send, and what it hands over.
+    pub(super) ingest: BTreeMap<(DeviceId, bool), Batch>,
+    /// The last step was a reevaluation: what peers sent is not put off by the next.
+    pub(super) let_in: bool,
     /// Bytes of frames in `ingest`, to be acknowledged when they are taken in.
     pub(super) received: BTreeMap<DeviceId, usize>,
     pub(super) discharge: bool,
-    pub(super) discharge_scheduled: bool,
-    pub(super) discharge_postponed: u8,
+    /// A timer for the vouch that is owed runs, and was put off so many times.
+    pub(super) discharge_postponed: Option<u8>,
     pub(super) serve: BTreeSet<DeviceId>,
     pub(super) hand_over: BTreeSet<DeviceId>,
     /// Peers that have gone, whose changes wait for others.
@@ -70,11 +73,16 @@ impl Engine {
         let wants = self.wants(now, document);
         let awaits_access = self.awaits_access(document);
         let Some(state) = self.documents.get_mut(&document) else { return };
-        if state.work.phase != Phase::Idle || !state.standing.has_content() {
+        if state.work.phase != Phase::Idle
+            || !state.standing.has_content()
+            || self.removing.contains(&document)
+        {
             return;
         }
         let held = &mut state.work;
-        let (kind, task) = if let Some(vouches) = held.reevaluate.take() {
+        let ingest_first = held.let_in && !held.ingest.is_empty();
+        let (kind, task) = if let Some(vouches) = held.reevaluate.take_if(|_| !ingest_first) {
+            held.let_in = true;
             (Kind::Reevaluate, Task::Reevaluate { vouches })
         } else if !held.forget_orphans.is_empty() {
             let peers = std::mem::take(&mut held.forget_orphans);
@@ -90,8 +98,10 @@ impl Engine {
             (Kind::Command(id), task)
         } else if std::mem::take(&mut held.dirty) {
             (Kind::Other, Task::Flush)
-        } else if !held.ingest.is_empty() && !awaits_access {
-            (Kind::Ingest, Task::Ingest(std::mem::take(&mut held.ingest).into_iter().collect()))
+        } else if !held.ingest.is_empty() && (!awaits_access || held.let_in) {
+            held.let_in = false;
+            let batches = std::mem::take(&mut held.ingest).into_iter();
+            (Kind::Ingest, Task::Ingest(batches.map(|((peer, _), batch)| (peer, batch)).collect()))
         } else if std::mem::take(&mut held.discharge) {
             (Kind::Other, Task::Discharge)
         } else {
@@ -113,7 +123,7 @@ impl Engine {
             if session.queued >= HIGH_WATER {
                 continue;
             }
-            if state.work.hand_over.contains(peer) {
+            if state.work.hand_over.contains(peer) && self.is_departing(now, document, peer) {
                 let receipt = self.receipts.get(&(document, *peer)).cloned().unwrap_or_default();
                 let known = session.live.get(&document).cloned().unwrap_or_default();
                 wants.push(Want { peer: *peer, known, receipt, own_only: true });
@@ -235,7 +245,7 @@ impl Engine {
     pub(super) fn consume(&mut self, document: ResourceId) {
         let Some(state) = self.documents.get_mut(&document) else { return };
         for (peer, bytes) in std::mem::take(&mut state.work.received) {
-            if state.work.ingest.contains_key(&peer) {
+            if [false, true].iter().any(|farewell| state.work.ingest.contains_key(&(peer, *farewell))) {
                 // More came meanwhile; a frame is counted with the last of its peer's.
                 *state.work.received.entry(peer).or_default() += bytes;
             } else {
@@ -280,7 +290,12 @@ impl Engine {
     fn send_served(&mut self, now: Timestamp, document: ResourceId, served: crate::document::Served) {
         let Some(peer) = served.to else { return };
         // The role may have been lost while this was made ready.
-        if !served.own_only && !self.may_read(now, document, &peer) {
+        let may = if served.own_only {
+            self.is_departing(now, document, &peer)
+        } else {
+            self.may_read(now, document, &peer)
+        };
+        if !may {
             return;
         }
         if served.pack.is_some() || !served.vouches.is_empty() {
@@ -298,7 +313,13 @@ impl Engine {
             }
         }
         if served.own_only && !served.more {
-            self.departed(document);
+            let sent = self.sessions.get_mut(&peer).is_none_or(|session| {
+                session.handed_over.insert(document);
+                session.queued == 0
+            });
+            if sent {
+                self.departed(now, document, peer);
+            }
         }
         if served.more
             && let Some(state) = self.documents.get_mut(&document)
@@ -312,7 +333,13 @@ impl Engine {
     }
 
     /// What a lost role left unsent has been handed over: the document is kept, and synced no more.
-    fn departed(&mut self, document: ResourceId) {
+    fn departed(&mut self, now: Timestamp, document: ResourceId, peer: DeviceId) {
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.handed_over.remove(&document);
+        }
+        if !self.is_departing(now, document, &peer) {
+            return;
+        }
         if let Some(state) = self.documents.get_mut(&document)
             && state.standing == Standing::Accepted
         {
@@ -326,6 +353,12 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         let was_full = session.queued >= HIGH_WATER;
         session.queued = session.queued.saturating_sub(bytes);
+        if session.queued == 0 {
+            for document in session.handed_over.clone() {
+                self.departed(now, document, peer);
+            }
+        }
+        let Some(session) = self.sessions.get(&peer) else { return };
         if was_full && session.queued < HIGH_WATER {
             let documents: Vec<ResourceId> = session.live.keys().copied().collect();
             for document in documents {
@@ -348,7 +381,7 @@ impl Engine {
     ) {
         let Some(state) = self.documents.get_mut(&document) else { return };
         *state.work.received.entry(peer).or_default() += size;
-        let queued = state.work.ingest.entry(peer).or_default();
+        let queued = state.work.ingest.entry((peer, batch.farewell)).or_default();
         queued.packs.extend(batch.packs);
         queued.vouches.extend(batch.vouches);
         queued.farewell = batch.farewell;
@@ -358,7 +391,8 @@ impl Engine {
     /// Sees to it that a vouch that is owed is signed soon, unless others make it unnecessary.
     pub(super) fn schedule_discharge(&mut self, now: Timestamp, document: ResourceId) {
         let Some(state) = self.documents.get_mut(&document) else { return };
-        if state.summary.owes_vouch && !std::mem::replace(&mut state.work.discharge_scheduled, true) {
+        if state.summary.owes_vouch && state.work.discharge_postponed.is_none() {
+            state.work.discharge_postponed = Some(0);
             let delay = self.random_delay(VOUCH_DELAY);
             self.schedule(now + delay, Timer::Discharge(document));
         }
@@ -367,14 +401,14 @@ impl Engine {
     pub(super) fn discharge_due(&mut self, now: Timestamp, document: ResourceId) {
         let busy = self.sessions.values().any(|session| session.is_exchanging(document));
         let Some(state) = self.documents.get_mut(&document) else { return };
-        if busy && state.work.discharge_postponed < MAX_POSTPONED {
-            state.work.discharge_postponed += 1;
+        let postponed = state.work.discharge_postponed.unwrap_or(0);
+        if busy && postponed < MAX_POSTPONED {
+            state.work.discharge_postponed = Some(postponed + 1);
             let delay = self.random_delay(VOUCH_DELAY);
             self.schedule(now + delay, Timer::Discharge(document));
             return;
         }
-        state.work.discharge_scheduled = false;
-        state.work.discharge_postponed = 0;
+        state.work.discharge_postponed = None;
         state.work.discharge = true;
         self.advance(now, document);
     }

@@ -7,14 +7,18 @@ use katori_acl::{DeviceId, RecordId, ResourceId, Subject, VerifiedRecord};
 
 use super::content::{Phase, covers, everything};
 use super::rows::receipt_row;
-use super::{Action, CloseReason, Engine, Event, MAX_UNKNOWN_SUBJECTS};
+use super::{Action, CloseReason, Engine, Event, MAX_UNKNOWN_SUBJECTS, Standing};
 use crate::document::{Batch, Peer};
 use crate::time::Timestamp;
 use crate::version::{MAX_ACTORS, VersionVector};
+use crate::vouch::UnverifiedVouch;
 use crate::wire::{Frame, MAX_ENTRIES, MAX_RECORDS};
 
 /// Bytes of frames that somebody who lost the role may hand over in the one session it is given.
 pub const FAREWELL_BYTES: usize = 256 << 10;
+
+/// Vouches that may come with records.
+const MAX_ESCORT: usize = 16;
 
 /// Bytes of records in one frame.
 const RECORDS_BYTES: usize = 1 << 20;
@@ -38,6 +42,8 @@ pub(super) struct Session {
     pub(super) records: BTreeSet<RecordId>,
     /// Documents in which the peer lost its role and may hand over once; the bytes it has.
     pub(super) farewells: BTreeMap<ResourceId, usize>,
+    /// Documents of which the last was handed over, and is on its way.
+    pub(super) handed_over: BTreeSet<ResourceId>,
     /// Documents in which changes of the peer wait for others.
     pub(super) orphans_in: BTreeSet<ResourceId>,
     /// Documents in which the peer was told that its role is lost.
@@ -87,6 +93,20 @@ impl Engine {
 
     pub(super) fn disconnected(&mut self, now: Timestamp, peer: DeviceId) {
         let Some(session) = self.sessions.remove(&peer) else { return };
+        for (document, used) in session.farewells {
+            // It had its last session.
+            if used > 0
+                && let Some(state) = self.documents.get_mut(&document)
+                && state.farewells.insert(peer)
+            {
+                let row = state.row(document);
+                self.write([row]);
+            }
+        }
+        for state in self.documents.values_mut() {
+            state.work.serve.remove(&peer);
+            state.work.hand_over.remove(&peer);
+        }
         for document in session.orphans_in {
             if let Some(state) = self.documents.get_mut(&document) {
                 state.work.forget_orphans.insert(peer);
@@ -120,7 +140,7 @@ impl Engine {
                 tracing::warn!(peer = %peer.short(), %error, "a frame does not decode");
                 self.suspicious(peer, "a frame that does not decode");
                 self.act(Action::Close { peer, reason: CloseReason::Protocol });
-                self.sessions.remove(&peer);
+                self.disconnected(now, peer);
                 return;
             }
         };
@@ -135,9 +155,9 @@ impl Engine {
             Frame::Version { document, version, vouches } => {
                 self.version(now, peer, document, &version, vouches);
             }
-            Frame::Changes { document, pack, vouches, more } => {
+            Frame::Changes { document, pack, vouches, .. } => {
                 let batch = Batch { packs: pack.into_iter().collect(), vouches, farewell: false };
-                if self.changes(now, peer, document, batch, more, bytes.len()) {
+                if self.changes(now, peer, document, batch, bytes.len()) {
                     consumed = 0;
                 }
             }
@@ -249,12 +269,13 @@ impl Engine {
         let subject = Subject::Resource(document);
         let limited = self.registry.limited_records_for(document, person);
         records.extend(limited.into_iter().map(|record| (subject, record)));
+        let accepted = self.standing(document) == Standing::Accepted;
         let spent = self.documents.get(&document).is_some_and(|state| state.farewells.contains(&peer));
         let Some(session) = self.sessions.get_mut(&peer) else { return false };
         session.told.remove(&subject);
         session.live.remove(&document);
         session.version_sent.remove(&document);
-        if !spent {
+        if !spent && accepted {
             session.farewells.entry(document).or_default();
         }
         let mut new: BTreeMap<Subject, Vec<Vec<u8>>> = BTreeMap::new();
@@ -365,7 +386,7 @@ impl Engine {
             return;
         }
         let shared = self.may_name(now, &peer, subject);
-        let vouches = if shared || asked_for { vouches } else { Vec::new() };
+        let vouches = if shared || asked_for { self.new_vouches(subject, vouches) } else { Vec::new() };
         self.admit(now, Some(peer), subject, records, vouches);
         let Subject::Resource(document) = subject else { return };
         if asked {
@@ -378,6 +399,18 @@ impl Engine {
             }
             self.advance(now, document);
         }
+    }
+
+    /// Those of some vouches that are not kept already, no more than a revocation needs.
+    fn new_vouches(&self, subject: Subject, mut vouches: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let Subject::Resource(document) = subject else { return Vec::new() };
+        let kept = self.documents.get(&document).map(|state| state.summary.vouches.as_slice());
+        vouches.truncate(MAX_ESCORT);
+        vouches.retain(|bytes| {
+            UnverifiedVouch::decode(bytes)
+                .is_ok_and(|vouch| !kept.is_some_and(|kept| kept.contains(&vouch.id())))
+        });
+        vouches
     }
 
     /// Tells a peer what is here of a document, so that it sends the rest.
@@ -450,7 +483,6 @@ impl Engine {
         peer: DeviceId,
         document: ResourceId,
         mut batch: Batch,
-        more: bool,
         size: usize,
     ) -> bool {
         if !self.is_shared(now, document, &peer) {
@@ -462,16 +494,7 @@ impl Engine {
                 self.suspicious(peer, "more to hand over than there is room for");
                 return false;
             }
-            if !more {
-                session.farewells.remove(&document);
-            }
             batch.farewell = true;
-            if let Some(state) = self.documents.get_mut(&document)
-                && state.farewells.insert(peer)
-            {
-                let row = state.row(document);
-                self.write([row]);
-            }
         }
         self.queue_ingest(now, document, peer, size, batch);
         true

@@ -41,9 +41,6 @@ pub enum LinkError {
     /// It refers to operations of an actor that has written nothing.
     #[error("the change refers to operations of an actor that has written nothing")]
     UnknownActor,
-    /// A document has as many as it may of what this would add to.
-    #[error("the document has too many {0}")]
-    TooMany(&'static str),
     /// Its operations do not begin where its dependencies' end.
     #[error("the change's operations begin at {found}, where {expected} was expected")]
     StartOp {
