@@ -166,11 +166,12 @@ impl Documents {
 
     /// Carries out work on a document.
     pub(crate) async fn work(&self, id: ResourceId, work: Work) -> Outcome {
+        // Loading is the heavier half of most work: it takes a worker's place as well.
+        let _room = self.workers.acquire().await;
         let opened = match self.load(id, Arc::clone(&work.access)).await {
             Ok(opened) => opened,
             Err(reason) => return Outcome::Failed(reason),
         };
-        let _room = self.workers.acquire().await;
         let worked = tokio::task::spawn_blocking(move || opened.work(work)).await;
         worked.unwrap_or_else(|error| Outcome::Failed(error.to_string()))
     }

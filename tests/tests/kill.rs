@@ -36,7 +36,7 @@ async fn counts_until_it_is_killed() {
 }
 
 fn highest(doc: &katori::Doc) -> u64 {
-    doc.view(|doc| doc.get(ROOT, "n").unwrap().and_then(|(value, _)| value.to_u64())).unwrap_or(0)
+    doc.view(|doc| doc.get(ROOT, "n").unwrap().and_then(|(value, _)| value.as_u64())).unwrap_or(0)
 }
 
 /// Starts the process, kills it after a while, and returns the last number it said was durable.

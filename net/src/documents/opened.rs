@@ -5,8 +5,8 @@
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use automerge::ChangeHash;
@@ -29,16 +29,17 @@ pub(super) struct Opened {
     library: Arc<Library>,
     document: Mutex<State>,
     progress: watch::Sender<Progress>,
+    /// The number of the last edit. This and the next stand outside the document's lock, which an app may hold for
+    /// long: the driver never waits for it.
+    edits: AtomicU64,
+    /// The generation and number of a flush on its way to the disk.
+    flushing: Mutex<Option<(u64, u64)>>,
     watched: AtomicBool,
 }
 
 #[derive(Debug)]
 struct State {
     document: Document,
-    /// The number of the last edit.
-    edits: u64,
-    /// The generation and number of a flush on its way to the disk.
-    flushing: Option<(u64, u64)>,
     /// It could not be read again after a fault, and must not be worked on.
     broken: Option<String>,
     /// Something was added since it was loaded, so that a new snapshot is worth while.
@@ -47,7 +48,7 @@ struct State {
 
 impl State {
     fn new(document: Document) -> Self {
-        Self { document, edits: 0, flushing: None, broken: None, changed: false }
+        Self { document, broken: None, changed: false }
     }
 }
 
@@ -56,7 +57,15 @@ impl Opened {
         let document = Mutex::new(State::new(library.load(id, access)?));
         let ended = library.ended.get().cloned();
         let progress = watch::Sender::new(Progress { ended, ..Progress::default() });
-        Ok(Self { id, library, document, progress, watched: AtomicBool::new(false) })
+        Ok(Self {
+            id,
+            library,
+            document,
+            progress,
+            edits: AtomicU64::new(0),
+            flushing: Mutex::new(None),
+            watched: AtomicBool::new(false),
+        })
     }
 
     pub(super) fn id(&self) -> ResourceId {
@@ -72,6 +81,10 @@ impl Opened {
         })
     }
 
+    fn flushing(&self) -> MutexGuard<'_, Option<(u64, u64)>> {
+        self.flushing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn read_again(&self, state: &mut State) {
         tracing::error!(document = %self.id.short(), "a document is read again after a fault");
         match self.library.load(self.id, Arc::clone(state.document.access())) {
@@ -79,6 +92,7 @@ impl Opened {
                 document.assume_behind();
                 document.set_watched(self.watched.load(Ordering::Relaxed));
                 *state = State::new(document);
+                self.edits.store(0, Ordering::Release);
                 self.progress.send_modify(Progress::begin_anew);
             }
             Err(reason) => {
@@ -99,7 +113,8 @@ impl Opened {
             if let Outcome::Done(done) = &outcome {
                 state.changed |= !done.writes.is_empty();
                 if let Some(number) = done.flushed {
-                    state.flushing = Some((self.progress.borrow().generation, number));
+                    let generation = self.progress.borrow().generation;
+                    *self.flushing() = Some((generation, number));
                 }
             }
             outcome
@@ -112,7 +127,7 @@ impl Opened {
 
     /// Edits up to this number are durable, unless the document was read again since they were handed over.
     pub(super) fn durable(&self, number: u64) {
-        let flushing = self.lock().flushing.take_if(|(_, flushed)| *flushed <= number);
+        let flushing = self.flushing().take_if(|(_, flushed)| *flushed <= number);
         self.progress.send_modify(|progress| {
             if let Some((generation, flushed)) = flushing
                 && generation == progress.generation
@@ -133,14 +148,14 @@ impl Opened {
         let empty = self.library.empty(self.id, access);
         let mut state = self.lock();
         *state = State::new(empty);
+        self.edits.store(0, Ordering::Release);
         // Under the lock, so that no edit of the old document is counted for the new one.
         self.progress.send_modify(Progress::begin_anew);
         self.end(Ended::NotHeld);
     }
 
     pub(super) fn saving_everything(&self) -> Saving {
-        let number = self.lock().edits;
-        self.saving(number)
+        self.saving(self.edits.load(Ordering::Acquire))
     }
 
     pub(super) fn snapshot(&self) -> Option<Write> {
@@ -165,7 +180,7 @@ impl Opened {
     ) -> Result<(Edited<R>, Saving), EditError<E>> {
         let mut state = self.lock();
         let edited = edit(&mut state.document)?;
-        state.edits = edited.number;
+        self.edits.store(edited.number, Ordering::Release);
         // Under the lock, so that the generation is the one the edit was made in.
         let saving = self.saving(edited.number);
         drop(state);
