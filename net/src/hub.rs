@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use iroh::{Endpoint, Watcher};
-use katori_acl::{Contact, DeviceId, PersonId, ResourceId, Subject, Ticket};
+use katori_acl::{Access, Contact, DeviceId, PersonId, ResourceId, Subject, Ticket};
 use katori_core::document::DocumentLimits;
 use katori_core::engine::{Answer, Command, Engine, Event, StoredEngine};
 use katori_core::identity::Identity;
@@ -236,12 +236,24 @@ impl Hub {
     /// # Errors
     /// [`HubError::UnknownDocument`] if it is not held, [`HubError::Unreadable`] if it cannot be loaded.
     pub async fn open(&self, id: ResourceId) -> Result<OpenDocument, HubError> {
-        let access = self.ask(move |engine| {
+        let access = self.held(id).await?.ok_or(HubError::UnknownDocument(id))?;
+        let opened = self.0.documents.open(id, access).await?;
+        // It may have been put away while it was loaded: then nothing would ever be done with it.
+        if self.held(id).await?.is_none() {
+            let access = opened.with(|document| Arc::clone(document.access()));
+            self.0.documents.drop_document(id, access);
+            return Err(HubError::UnknownDocument(id));
+        }
+        Ok(opened)
+    }
+
+    /// Who may do what in a document, if it is held here.
+    async fn held(&self, id: ResourceId) -> Result<Option<Arc<Access>>, HubError> {
+        self.ask(move |engine| {
             let held = engine.documents().any(|(held, standing, _)| held == id && standing.has_content());
             engine.access(id).filter(|_| held)
-        });
-        let access = access.await?.ok_or(HubError::UnknownDocument(id))?;
-        self.0.documents.open(id, access).await
+        })
+        .await
     }
 
     /// What happens from now on. A listener that is more than [`EVENT_CAPACITY`] events behind is told so.
