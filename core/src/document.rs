@@ -89,7 +89,7 @@ pub struct Shown {
     pub rebuilt: bool,
     /// The changes that were admitted.
     pub admitted: Vec<ChangeHash>,
-    /// How many changes are held back no longer shown that were shown before.
+    /// How many changes were shown before and are held back now.
     pub withdrawn: usize,
 }
 
