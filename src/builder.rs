@@ -1,37 +1,60 @@
-//! Opening a store, or making one: for a new person, or as another device of a person there is.
+//! Opening a store, or making one: for a new person, as another device of a person there is, or for one who comes
+//! back after losing every device.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
 
-use katori_acl::{DeviceKey, RecoveryPhrase, Ticket, TicketKind};
+use katori_acl::{DeviceKey, RecoveryPhrase, Ticket, TicketKind, VerifiedRecord};
 use katori_core::identity::{Founding, Identity};
-use katori_core::store::{OpenError, Storage, Store, Table, Write};
-use katori_net::{Hub, HubConfig, Network};
+use katori_core::store::{OpenError, Store};
+use katori_net::{Digits, Hub, HubConfig, Network};
 
 use crate::clock::random;
 use crate::error::Error;
 use crate::host;
 use crate::node::Node;
+use crate::recovery::WordsFile;
 
 /// The store in the directory of a node.
 pub const STORE_FILE: &str = "katori.redb";
-/// Where the bytes behind the recovery words lie until they have been shown.
-const RECOVERY_ROW: &[u8] = b"recovery";
+
+/// Shows digits, and says whether the other screen shows the same.
+type Confirm = dyn Fn(Digits) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync;
 
 /// How to open a node. Made by [`Node::builder`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NodeBuilder {
     directory: PathBuf,
     network: Network,
     bind: Option<SocketAddr>,
     person_name: Option<String>,
     device_name: Option<String>,
+    confirm: Option<Arc<Confirm>>,
+}
+
+impl fmt::Debug for NodeBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeBuilder")
+            .field("directory", &self.directory)
+            .field("network", &self.network)
+            .field("bind", &self.bind)
+            .finish_non_exhaustive()
+    }
 }
 
 impl NodeBuilder {
     pub(crate) fn new(directory: &Path) -> Self {
-        let directory = host::expand_home(directory);
-        Self { directory, network: Network::Default, bind: None, person_name: None, device_name: None }
+        Self {
+            directory: host::expand_home(directory),
+            network: Network::Default,
+            bind: None,
+            person_name: None,
+            device_name: None,
+            confirm: None,
+        }
     }
 
     /// How to reach others. The default goes directly where it can, and through a relay where it must.
@@ -62,6 +85,17 @@ impl NodeBuilder {
         self
     }
 
+    /// Who compares the six digits when this device is [paired](Self::pair): shows them, and says whether the other
+    /// screen shows the same. There are two minutes for it.
+    #[must_use]
+    pub fn confirm_digits<F>(mut self, confirm: impl Fn(Digits) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = bool> + Send + 'static,
+    {
+        self.confirm = Some(Arc::new(move |digits| Box::pin(confirm(digits))));
+        self
+    }
+
     /// Opens the store that is there.
     ///
     /// # Errors
@@ -78,13 +112,14 @@ impl NodeBuilder {
     /// # Errors
     /// [`Error::Store`] if there is a store already; it is left as it is.
     pub async fn init(self) -> Result<(Node, RecoveryPhrase), Error> {
+        let path = self.prepare_new().await?;
         let phrase = RecoveryPhrase::from_entropy(random()?);
-        let store = self.found(&phrase, Vec::new()).await?;
+        let store = self.found(path, &phrase).await?;
         Ok((self.start(store).await?, phrase))
     }
 
     /// Opens the store that is there, or makes one. The recovery words of a new one are kept until
-    /// [`take_recovery_phrase`](Self::take_recovery_phrase) shows them.
+    /// [`Node::forget_recovery_words`].
     ///
     /// # Errors
     /// [`Error::Store`] if it is in use, or cannot be read or made.
@@ -93,61 +128,99 @@ impl NodeBuilder {
             Err(Error::Store(OpenError::Missing { .. })) => {}
             other => return other,
         }
+        let path = self.prepare_new().await?;
         let phrase = RecoveryPhrase::from_entropy(random()?);
-        let unseen = Write::Put {
-            table: Table::Settings,
-            key: RECOVERY_ROW.to_vec(),
-            value: phrase.to_entropy().to_vec(),
-        };
-        let store = self.found(&phrase, vec![unseen]).await?;
+        // The words first: a person whose words were never kept could not come back.
+        self.keep_words(&phrase).await?;
+        let store = self.found(path, &phrase).await?;
         self.start(store).await
     }
 
-    /// Makes a store as another device of the person that gave this ticket, whose device must be reachable.
+    /// Makes a store as another device of the person that gave this ticket, whose device must be reachable. Both
+    /// screens show six digits, and somebody compares them: see [`confirm_digits`](Self::confirm_digits) for this
+    /// one, and [`Node::pairings`] for the other.
     ///
     /// # Errors
-    /// [`Error::Store`] if there is a store already, in which case the ticket is not used; [`Error::Join`] if
-    /// it cannot be redeemed.
+    /// [`Error::Store`] if there is a store already, and [`Error::NobodyConfirms`]: the ticket is not used then.
+    /// [`Error::Join`] if it cannot be redeemed.
     pub async fn pair(self, ticket: &Ticket) -> Result<Node, Error> {
-        if ticket.kind != TicketKind::Device {
-            return Err(Error::WrongTicket(
-                "this ticket invites to a document: open a store and join it there",
-            ));
+        match ticket.kind {
+            TicketKind::Device => {}
+            TicketKind::Document { .. } => {
+                return Err(Error::WrongTicket(
+                    "this ticket invites to a document: open a store and join it there",
+                ));
+            }
+            TicketKind::Recovery { .. } => {
+                return Err(Error::WrongTicket("this ticket brings a person back: recover with it"));
+            }
         }
-        let path = self.prepare().await?;
-        if path.symlink_metadata().is_ok() {
-            return Err(OpenError::AlreadyExists { path }.into());
-        }
+        let confirm = self.confirm.clone().ok_or(Error::NobodyConfirms)?;
+        let path = self.prepare_new().await?;
         let key = DeviceKey::from_secret(random()?);
         let identity = Identity { key: key.clone(), person: ticket.person };
-        let name = self.device_name.clone().unwrap_or_else(host::device_name);
-        let roster = Box::pin(katori_net::pair(ticket, &name, key, self.network, self.bind)).await?;
-        let rows = identity.rows(&roster);
-        let store = blocking(move || Ok(Store::create(path, &rows)?)).await?;
+        let name = self.new_device_name();
+        let (network, bind) = (self.network, self.bind);
+        let confirm = async move |digits| confirm(digits).await;
+        let roster = Box::pin(katori_net::pair(ticket, &name, key, network, bind, confirm)).await?;
+        let store = create(path, &identity, &roster).await?;
         let node = self.start(store).await?;
         node.hub().learn(&ticket.devices).await;
         Ok(node)
     }
 
-    /// The recovery words of a store that [`open_or_init`](Self::open_or_init) made, the first time they are
-    /// asked for; they are erased with that. The store must not be open.
+    /// Makes a store for a person who has lost every device, on this new one: with the words, and a ticket that a
+    /// friend's device gave by [`Node::help_recover`]. This device outranks every other then: remove those that are
+    /// lost with [`Node::remove_device`]. The documents come from whoever has them. The words count no more; new
+    /// ones are kept until [`Node::forget_recovery_words`].
     ///
     /// # Errors
-    /// [`Error::Store`] if the store is missing or in use.
+    /// [`Error::Store`] if there is a store already; [`Error::Join`] if the ticket cannot be redeemed;
+    /// [`Error::Recover`] if the words are not this person's. Nothing has changed then.
+    pub async fn recover(self, words: &RecoveryPhrase, ticket: &Ticket) -> Result<Node, Error> {
+        if !matches!(ticket.kind, TicketKind::Recovery { .. }) {
+            return Err(Error::WrongTicket(
+                "this ticket is not for recovering: ask a friend for one that is",
+            ));
+        }
+        let path = self.prepare_new().await?;
+        let key = DeviceKey::from_secret(random()?);
+        let asked = katori_net::recover_roster(ticket, key.clone(), self.network, self.bind);
+        let (roster, contacts) = Box::pin(asked).await?;
+        let next = RecoveryPhrase::from_entropy(random()?);
+        let (identity, roster) = Identity::recover(key, words, &next, roster, self.new_device_name())?;
+        // The words first: from the moment that this device is known, the old ones count no more.
+        self.keep_words(&next).await?;
+        let store = create(path, &identity, &roster).await?;
+        let node = self.start(store).await?;
+        // Nothing says yet what is shared with whom.
+        node.hub().seek(&ticket.devices).await;
+        node.hub().seek(&contacts).await;
+        Ok(node)
+    }
+
+    /// The recovery words of this store, if they were not taken yet; they are erased here with that. An app shows
+    /// them by [`Node::recovery_words`], which leaves them until they are written down.
+    ///
+    /// # Errors
+    /// [`Error::RecoveryWords`] if their file cannot be read or erased.
     pub async fn take_recovery_phrase(self) -> Result<Option<RecoveryPhrase>, Error> {
-        let path = self.store_path();
+        let file = WordsFile::beside(&self.directory);
         blocking(move || {
-            let store = Store::open(path)?;
-            let row = store.get(Table::Settings, RECOVERY_ROW)?;
-            let entropy = row.and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-            if entropy.is_some() {
-                let erase = Write::Delete { table: Table::Settings, key: RECOVERY_ROW.to_vec() };
-                store.commit(&[erase])?;
-            }
-            store.close()?;
-            Ok(entropy.map(RecoveryPhrase::from_entropy))
+            let phrase = file.read()?;
+            file.erase()?;
+            Ok(phrase)
         })
         .await
+    }
+
+    fn new_device_name(&self) -> String {
+        self.device_name.clone().unwrap_or_else(host::device_name)
+    }
+
+    async fn keep_words(&self, phrase: &RecoveryPhrase) -> Result<(), Error> {
+        let (file, phrase) = (WordsFile::beside(&self.directory), phrase.clone());
+        blocking(move || file.write(&phrase)).await
     }
 
     fn store_path(&self) -> PathBuf {
@@ -165,31 +238,43 @@ impl NodeBuilder {
         Ok(path)
     }
 
-    async fn found(&self, phrase: &RecoveryPhrase, mut rows: Vec<Write>) -> Result<Store, Error> {
+    /// The same, where there must be no store yet.
+    async fn prepare_new(&self) -> Result<PathBuf, Error> {
         let path = self.prepare().await?;
+        if path.symlink_metadata().is_ok() {
+            return Err(OpenError::AlreadyExists { path }.into());
+        }
+        Ok(path)
+    }
+
+    async fn found(&self, path: PathBuf, phrase: &RecoveryPhrase) -> Result<Store, Error> {
         let founding = Founding {
             person_name: self.person_name.clone().unwrap_or_else(host::person_name),
-            device_name: self.device_name.clone().unwrap_or_else(host::device_name),
+            device_name: self.new_device_name(),
             recovery: phrase.hash(),
             nonce: random()?,
         };
         let (identity, genesis) = Identity::found(DeviceKey::from_secret(random()?), founding)?;
-        rows.extend(identity.rows(&[genesis]));
-        blocking(move || Ok(Store::create(path, &rows)?)).await
+        create(path, &identity, &[genesis]).await
     }
 
-    async fn start(&self, store: Store) -> Result<Node, Error> {
+    async fn start(self, store: Store) -> Result<Node, Error> {
         let mut config = HubConfig::default();
         config.network = self.network;
         config.bind = self.bind;
         // An endpoint's future is tens of kilobytes, which callers would carry on their stacks.
         let hub = Box::pin(Hub::start(store, config)).await?;
-        Node::start(hub).await
+        Node::start(hub, self.directory).await
     }
 }
 
+async fn create(path: PathBuf, identity: &Identity, roster: &[VerifiedRecord]) -> Result<Store, Error> {
+    let rows = identity.rows(roster);
+    blocking(move || Ok(Store::create(path, &rows)?)).await
+}
+
 /// Runs what touches the disk where it may wait.
-async fn blocking<R: Send + 'static>(
+pub(crate) async fn blocking<R: Send + 'static>(
     work: impl FnOnce() -> Result<R, Error> + Send + 'static,
 ) -> Result<R, Error> {
     tokio::task::spawn_blocking(work).await.unwrap_or(Err(Error::Interrupted))

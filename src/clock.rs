@@ -10,6 +10,11 @@ pub(crate) fn milliseconds(later: Duration) -> u64 {
     u64::try_from(now.saturating_add(later).as_millis()).unwrap_or(u64::MAX)
 }
 
+/// The time in milliseconds since 1970.
+pub(crate) fn now() -> u64 {
+    milliseconds(Duration::ZERO)
+}
+
 /// Fresh random bytes.
 pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];

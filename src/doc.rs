@@ -1,8 +1,11 @@
 //! One document, open.
 
+mod blame;
 mod conflicts;
+mod forks;
+mod held;
 mod history;
-mod members;
+mod people;
 mod recent;
 
 use std::collections::BTreeMap;
@@ -17,15 +20,19 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use crate::base::Base;
+use crate::circle::Circle;
 use crate::commit::Commit;
 use crate::error::Error;
 use crate::watch::Changes;
-use crate::who::{KnownNames, Names, Who};
+use crate::who::{Names, Who};
 use crate::{json, path, typed};
 
+pub use blame::BlameSpan;
 pub use conflicts::{Conflict, ConflictedPlace, MAX_CONFLICTS};
-pub use history::{Edit, HeldChange, View};
-pub use members::Member;
+pub use forks::{Fork, ForkDecision};
+pub use held::{HeldChange, Uncounted};
+pub use history::{Edit, View};
 pub(crate) use recent::RecentEdits;
 
 /// Names a document: the hash of the signed record it began with.
@@ -41,8 +48,7 @@ pub struct Doc {
 #[derive(Debug)]
 pub(crate) struct Shared {
     open: OpenDocument,
-    hub: Hub,
-    names: Arc<KnownNames>,
+    base: Arc<Base>,
     step: watch::Sender<Step>,
     recent: RecentEdits,
 }
@@ -59,8 +65,8 @@ pub(crate) struct Step {
 }
 
 impl Shared {
-    pub(crate) fn new(open: OpenDocument, hub: Hub, names: Arc<KnownNames>) -> Self {
-        Self { open, hub, names, step: watch::Sender::new(Step::default()), recent: RecentEdits::default() }
+    pub(crate) fn new(open: OpenDocument, base: Arc<Base>) -> Self {
+        Self { open, base, step: watch::Sender::new(Step::default()), recent: RecentEdits::default() }
     }
 
     pub(crate) fn id(&self) -> DocumentId {
@@ -90,11 +96,11 @@ impl Doc {
     }
 
     pub(crate) fn hub(&self) -> &Hub {
-        &self.shared.hub
+        &self.shared.base.hub
     }
 
     pub(crate) fn names(&self) -> Arc<Names> {
-        self.shared.names.get()
+        self.shared.base.names.get()
     }
 
     pub(crate) fn steps(&self) -> watch::Receiver<Step> {
@@ -111,10 +117,23 @@ impl Doc {
         self.shared.id()
     }
 
-    /// The name it was born with.
+    fn circle(&self) -> Circle {
+        Circle::new(Arc::clone(&self.shared.base), self.id())
+    }
+
+    /// What it is called here, else the name it was born with.
     #[must_use]
     pub fn name(&self) -> String {
-        self.shared.open.with(|document| document.access().name.clone())
+        let born = self.shared.open.with(|document| document.access().name.clone());
+        self.circle().name(&born)
+    }
+
+    /// Calls it something else, on this person's devices alone; nothing brings back the name it was born with.
+    ///
+    /// # Errors
+    /// [`Error::NotAName`], and [`Error::NoShelf`] while the person's shelf has not reached this device.
+    pub async fn rename_here(&self, name: impl Into<Option<&str>>) -> Result<(), Error> {
+        self.circle().rename_here(name.into()).await
     }
 
     /// Whether this device may write it now.

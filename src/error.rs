@@ -7,6 +7,7 @@ use katori_acl::{ResourceId, SignError};
 use katori_core::document::{EditError, Unstorable};
 use katori_core::engine::CommandError;
 use katori_core::gate::GateError;
+use katori_core::identity::RecoverError;
 use katori_core::store::{OpenError, StoreError};
 use katori_net::{HubError, JoinError};
 use thiserror::Error;
@@ -38,7 +39,7 @@ pub enum Error {
     /// A ticket could not be redeemed.
     #[error(transparent)]
     Join(#[from] JoinError),
-    /// The ticket pairs a device, and a document was wanted, or the other way round.
+    /// The ticket is for something else than what was wanted.
     #[error("{0}")]
     WrongTicket(&'static str),
     /// No document, device or person answers to this name.
@@ -59,9 +60,52 @@ pub enum Error {
         /// All that answer to it: name and beginning of the id.
         candidates: Vec<String>,
     },
-    /// The document was offered and not accepted yet.
-    #[error("document {} was offered and is inert until it is accepted: accept it first", .0.short())]
+    /// The document or space was offered and not accepted yet.
+    #[error("{} was offered and is inert until it is accepted: accept it first", .0.short())]
     NotAccepted(ResourceId),
+    /// What was joined or accepted is a space and not a document.
+    #[error("{} is a space: it was taken all the same, so open it as a space", .0.short())]
+    IsASpace(ResourceId),
+    /// The shelf, which a person's devices share, has not reached this device.
+    #[error(
+        "what you call things and people is kept by your devices together, and that has not come to this one yet; \
+         nothing was changed: connect it with another of them once"
+    )]
+    NoShelf,
+    /// A name is empty, long, or more than one line.
+    #[error("a name is one line of 1 to {limit} bytes; nothing was changed: give another")]
+    NotAName {
+        /// The most bytes.
+        limit: usize,
+    },
+    /// Nobody refuses their own devices.
+    #[error("that is yourself; nothing was changed: to get rid of a device, remove it")]
+    Yourself,
+    /// Nobody else who may write has said to have everything that is here.
+    #[error(
+        "{changes} changes are on this device and, as far as it knows, on none of anybody else who may write; you have \
+         not left: connect with one of them first, or leave all the same and leave them behind"
+    )]
+    LeftBehind {
+        /// How many changes.
+        changes: usize,
+    },
+    /// A new device is only let in when somebody compares the digits that both screens show.
+    #[error(
+        "nobody would compare the digits on this device; nothing was done: say how with `confirm_digits`"
+    )]
+    NobodyConfirms,
+    /// The words bring nobody back.
+    #[error(transparent)]
+    Recover(#[from] RecoverError),
+    /// The file with the recovery words cannot be read, written or erased.
+    #[error("the recovery words at {} cannot be kept or erased ({source}); look at the file", path.display())]
+    RecoveryWords {
+        /// Which file.
+        path: PathBuf,
+        /// What the file system said.
+        source: std::io::Error,
+    },
     /// The document was put away or deleted here, or the node was closed, while somebody held it open.
     #[error(
         "document {} is not open any more: it was put away or deleted, or the node was closed; nothing was changed",

@@ -55,10 +55,24 @@
 //!
 //! # People
 //!
-//! A document belongs to the person that made it. [`Doc::invite`] lets somebody new in; [`Doc::grant`] is for
-//! those known already, and [`Doc::revoke`] takes back what was given. What somebody wrote stays, whatever
-//! becomes of their role; what nobody who may write stands behind is kept and not shown, see [`Doc::held`].
-//! [`Doc::why`] says where a role comes from, or what is missing.
+//! A document belongs to the person that made it. A person is its devices: what a person is given, all of them have,
+//! those added later too. Wherever a person is asked for, a [`Group`] of people will do; and what is granted in a
+//! [`Space`] holds for every document born in it. What others grant waits, inert, until it is
+//! [accepted](Node::accept).
+//!
+//! | to | use |
+//! |---|---|
+//! | let somebody new in | [`Doc::invite`], [`Node::join`]; [`Node::invitations`], [`Node::joins`] say how it stands |
+//! | share with somebody known | [`Doc::grant`], [`Doc::change_role`]; [`Node::offers`] on the other side |
+//! | share much at once, with many at once | [`Node::create_space`], [`Node::create_group`] |
+//! | take back what was given, or try that first | [`Doc::revoke`], [`Doc::would_revoke`]; [`Doc::leave`] |
+//! | know who is who | [`Node::contacts`], [`Node::safety_number`], [`Node::rename_contact`], [`Node::block`] |
+//! | add and lose devices | [`Node::invite_device`], [`Node::pairings`], [`Node::remove_device`] |
+//! | come back after losing all of them | [`Node::recovery_words`], [`Node::help_recover`], [`NodeBuilder::recover`] |
+//! | ask why | [`Doc::why`], [`Doc::story`], [`Doc::held`], [`Doc::forks`], [`Doc::blame`] |
+//!
+//! What somebody wrote stays, whatever becomes of their role; what nobody who may write stands behind is kept and
+//! not shown. Names of things and people, and whom one refuses, are kept by a person's devices together.
 //!
 //! # Errors
 //!
@@ -67,38 +81,77 @@
 
 mod builder;
 mod clock;
-mod commit;
-mod doc;
 mod error;
 mod host;
-mod invite;
-mod json;
+
+mod base;
 mod node;
+mod shelf;
+mod who;
+
+mod commit;
+mod doc;
+mod json;
 mod path;
 mod typed;
 mod watch;
-mod who;
+
+mod circle;
+mod consequences;
+mod group;
+mod invitation;
+mod invite;
+mod join;
+mod offer;
+mod space;
+mod story;
+
+mod contact;
+mod device;
+mod pairing;
+mod recovery;
+mod safety;
 
 pub use automerge;
 pub use automerge::transaction::Transactable;
 pub use automerge::{ChangeHash, ObjType, ROOT, ReadDoc, ScalarValue};
-pub use katori_acl::bounds::MAX_NAME_BYTES;
+pub use katori_acl::bounds::{MAX_NAME_BYTES, MAX_TITLE_BYTES};
 pub use katori_acl::{
-    Audience, Chain, ChainLink, DeviceId, Explanation, Issuer, LinkStatus, PersonId, Principal,
-    RecoveryPhrase, Role, Ticket, TicketError, TicketKind,
+    Audience, Chain, ChainLink, DeviceId, EntryStatus, Explanation, InviteKey, Issuer, LinkStatus, Missing,
+    PersonId, Principal, RecordId, RecoveryPhrase, ResourceId, Role, StoryKind, Ticket, TicketError,
+    TicketKind,
 };
-pub use katori_core::document::HeldReason;
-pub use katori_core::engine::{CommandError, Standing};
+pub use katori_core::document::{BlamePart, Branch, HeldReason, Rule};
+pub use katori_core::engine::{CommandError, Preview, RequestState, Standing};
+pub use katori_core::identity::RecoverError;
 pub use katori_core::store::OpenError;
-pub use katori_net::{Hub, HubError, JoinError, Network, PeerState, PeerStatus};
+pub use katori_net::{
+    Digits, Hub, HubError, Join, JoinError, JoinState, Network, PairingEnd, PeerState, PeerStatus,
+};
 
 pub use builder::{NodeBuilder, STORE_FILE};
+pub use circle::{Member, MemberKind, RevokeOptions};
 pub use commit::Commit;
-pub use doc::{Conflict, ConflictedPlace, Doc, DocumentId, Edit, HeldChange, MAX_CONFLICTS, Member, View};
+pub use consequences::{Consequence, Consequences, RoleChange};
+pub use contact::{Contact, ContactDevice, SharedPlace};
+pub use device::{DeviceInfo, RemoveOptions};
+pub use doc::{
+    BlameSpan, Conflict, ConflictedPlace, Doc, DocumentId, Edit, Fork, ForkDecision, HeldChange,
+    MAX_CONFLICTS, Uncounted, View,
+};
 pub use error::Error;
-pub use invite::{InviteOptions, PAIRING_LIFETIME, TICKET_LIFETIME};
+pub use group::{Group, GroupMember};
+pub use invitation::{Guest, Invitation, InvitationState, Purpose};
+pub use invite::{InviteOptions, PAIRING_LIFETIME, RECOVERY_LIFETIME, TICKET_LIFETIME};
+pub use join::JOIN_WAIT;
 pub use json::{MAX_DEPTH, scalar_json};
-pub use node::{DeviceInfo, DocInfo, JOIN_WAIT, MIN_PREFIX, Me, Node, PeerInfo};
+pub use node::{DocInfo, MIN_PREFIX, Me, Node, PeerInfo};
+pub use offer::Offered;
+pub use pairing::{Pairing, Pairings};
+pub use safety::SafetyNumber;
+pub use shelf::Verified;
+pub use space::{Space, SpaceId, SpaceInfo};
+pub use story::{Story, StoryPart};
 pub use watch::{Changes, DocChange, Origin};
 pub use who::Who;
 

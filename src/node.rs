@@ -4,33 +4,25 @@ mod find;
 mod listen;
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::pin::pin;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use katori_acl::{DeviceId, PersonId, Role, Ticket, TicketKind};
-use katori_core::engine::{Answer, Command, Event, Standing};
+use katori_acl::{DeviceId, PersonId, Role};
+use katori_core::engine::{Answer, Command, Standing};
 use katori_core::gate;
 use katori_net::{Hub, PeerStatus};
-use tokio::sync::broadcast::Receiver;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
 
+use crate::base::Base;
 use crate::builder::NodeBuilder;
 use crate::doc::{Doc, DocumentId, Shared};
 use crate::error::Error;
-use crate::invite;
-use crate::who::{KnownNames, Names, Who};
+use crate::space::SpaceId;
+use crate::who::Who;
 
 pub use find::MIN_PREFIX;
-
-/// How long [`Node::join`] waits for the first content: long enough for a relay, short enough for a person.
-pub const JOIN_WAIT: Duration = Duration::from_secs(5);
-/// How much longer it waits once an inviter has compared everything with it. What the comparison showed to be
-/// missing is on its way then; if the document is empty, nothing comes.
-const EMPTY_WAIT: Duration = Duration::from_secs(1);
+pub(crate) use find::{document_info, pick};
 
 /// Who this device is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,8 +42,10 @@ pub struct Me {
 pub struct DocInfo {
     /// Its id.
     pub id: DocumentId,
-    /// The name it was born with.
+    /// What it is called here, else the name it was born with.
     pub name: String,
+    /// The space it was born in.
+    pub space: Option<SpaceId>,
     /// Whether it is held here, offered, or was put away.
     pub standing: Standing,
     /// Whose it is.
@@ -62,19 +56,6 @@ pub struct DocInfo {
     pub changes: u64,
     /// How many of them are held back.
     pub held: u64,
-}
-
-/// A device of this person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeviceInfo {
-    /// Its id.
-    pub device: DeviceId,
-    /// What it is called.
-    pub name: String,
-    /// Whether it may sign for the person, and not only write.
-    pub full: bool,
-    /// Whether it is the one this runs on.
-    pub this: bool,
 }
 
 /// A device of somebody with whom something is shared.
@@ -96,8 +77,8 @@ pub struct Node {
 
 #[derive(Debug)]
 struct Inner {
-    hub: Hub,
-    names: Arc<KnownNames>,
+    base: Arc<Base>,
+    directory: PathBuf,
     /// Documents that somebody holds open.
     documents: Mutex<BTreeMap<DocumentId, Weak<Shared>>>,
     listener: Mutex<Option<JoinHandle<()>>>,
@@ -127,29 +108,44 @@ impl Node {
         NodeBuilder::new(directory.as_ref())
     }
 
-    pub(crate) async fn start(hub: Hub) -> Result<Self, Error> {
-        let names = Arc::new(KnownNames::default());
+    pub(crate) async fn start(hub: Hub, directory: PathBuf) -> Result<Self, Error> {
         let events = hub.events();
-        names.set(hub.ask(Names::read).await?);
+        let base = Arc::new(Base::new(hub).await?);
+        // Without it everything else works; it is looked for again whenever something comes to be known.
+        if let Err(error) = base.open_shelf().await {
+            tracing::warn!(%error, "the shelf cannot be opened");
+        }
         let documents = Mutex::new(BTreeMap::new());
-        let inner = Arc::new(Inner { hub, names, documents, listener: Mutex::new(None) });
+        let inner = Arc::new(Inner { base, directory, documents, listener: Mutex::new(None) });
         let listener = tokio::spawn(listen::listen(Arc::downgrade(&inner), events));
         *inner.listener.lock().unwrap_or_else(PoisonError::into_inner) = Some(listener);
         Ok(Self { inner })
     }
 
+    pub(crate) fn base(&self) -> &Arc<Base> {
+        &self.inner.base
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.inner.directory
+    }
+
+    pub(crate) async fn open_document(&self, id: DocumentId) -> Result<Doc, Error> {
+        self.inner.document(id).await
+    }
+
     /// Who this device is.
     #[must_use]
     pub fn me(&self) -> Me {
-        let Who { person_name, device_name, .. } = self.inner.me();
-        let hub = &self.inner.hub;
+        let Who { person_name, device_name, .. } = self.inner.base.me();
+        let hub = self.hub();
         Me { person: hub.person(), person_name, device: hub.device(), device_name }
     }
 
     /// The process that owns store and endpoint, for what this handle does not offer.
     #[must_use]
     pub fn hub(&self) -> &Hub {
-        &self.inner.hub
+        &self.inner.base.hub
     }
 
     /// A new, empty document, owned by this person.
@@ -168,7 +164,11 @@ impl Node {
     /// # }
     /// ```
     pub async fn create(&self, name: &str) -> Result<Doc, Error> {
-        let created = self.inner.hub.command(Command::Create { name: name.to_owned() }).await?;
+        self.create_in(name, None).await
+    }
+
+    pub(crate) async fn create_in(&self, name: &str, space: Option<SpaceId>) -> Result<Doc, Error> {
+        let created = self.hub().command(Command::Create { name: name.to_owned(), space }).await?;
         let Answer::Created(id) = created else { return Err(Error::Interrupted) };
         self.inner.document(id).await
     }
@@ -194,123 +194,51 @@ impl Node {
         Err(Error::ImportUndone { reason: Box::new(error), document: doc.id(), deleted })
     }
 
-    /// Joins the document that a ticket invites to. What the ticket gives is durable before anything else
-    /// happens; then this waits up to [`JOIN_WAIT`] for the first content.
-    ///
-    /// ```
-    /// use katori::{ROOT, Role, Transactable};
-    /// # #[tokio::main]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let (directory, other) = (tempfile::tempdir()?, tempfile::tempdir()?);
-    /// # let open = |directory: &tempfile::TempDir, name| katori::Node::builder(directory.path())
-    /// #     .person_name(name).network(katori::Network::Offline)
-    /// #     .bind(([127, 0, 0, 1], 0).into()).open_or_init();
-    /// # let (ana, ben) = (open(&directory, "Ana").await?, open(&other, "Ben").await?);
-    /// let list = ana.create("groceries").await?;
-    /// list.change(|edit| edit.put(ROOT, "milk", 2))?.await?;
-    /// let ticket = list.invite(Role::Write).await?;
-    ///
-    /// let his = ben.join(&ticket).await?;
-    /// assert_eq!(his.view_json(), list.view_json());
-    /// assert_eq!(his.members().await?[0].who.person_name, "Ana");
-    /// # ana.close().await;
-    /// # ben.close().await;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// [`Error::Join`] with what to do; a ticket that could not be redeemed can be tried again.
-    pub async fn join(&self, ticket: &Ticket) -> Result<Doc, Error> {
-        if ticket.kind == TicketKind::Device {
-            return Err(Error::WrongTicket(
-                "this ticket pairs a device: make a new store with it, this one has its person already",
-            ));
-        }
-        let events = self.inner.hub.events();
-        let id = Box::pin(self.inner.hub.redeem(ticket)).await?;
-        let doc = self.inner.document(id).await?;
-        let inviters = ticket.devices.iter().map(|contact| contact.device).collect();
-        // Without content in time the document is joined all the same.
-        let _ = timeout(JOIN_WAIT, first_content(&doc, inviters, events)).await;
-        Ok(doc)
-    }
-
-    /// Takes a document that somebody granted to this person, or that was put away.
-    pub async fn accept(&self, id: DocumentId) -> Result<Doc, Error> {
-        self.inner.hub.command(Command::Accept { document: id }).await?;
-        self.inner.document(id).await
-    }
-
-    /// Deletes a document for everybody and for ever. Only its owner can.
+    /// Deletes a document or space for everybody and for ever. Only its owner can.
     pub async fn delete(&self, id: DocumentId) -> Result<(), Error> {
-        self.inner.hub.command(Command::Delete { document: id }).await?;
+        self.inner.base.tell(Command::Delete { document: id }).await?;
         self.inner.let_go(id);
         Ok(())
     }
 
-    /// Puts a document away, here only; [`accept`](Self::accept) brings it back.
+    /// Puts a document or space away, here only; [`accept`](Self::accept) brings it back.
     pub async fn forget(&self, id: DocumentId) -> Result<(), Error> {
-        self.inner.hub.command(Command::Forget { document: id }).await?;
+        self.inner.base.tell(Command::Forget { document: id }).await?;
         self.inner.let_go(id);
         Ok(())
-    }
-
-    /// A ticket for another device of this person; [`NodeBuilder::pair`] redeems it within
-    /// [`PAIRING_LIFETIME`](crate::PAIRING_LIFETIME), while this node runs.
-    pub async fn invite_device(&self) -> Result<Ticket, Error> {
-        invite::to_pair(&self.inner.hub, &self.inner.me()).await
-    }
-
-    /// The devices of this person.
-    pub async fn devices(&self) -> Result<Vec<DeviceInfo>, Error> {
-        let (person, me) = (self.inner.hub.person(), self.inner.hub.device());
-        let roster = self.inner.hub.ask(move |engine| engine.registry().roster(person)).await?;
-        let Some(roster) = roster else { return Ok(Vec::new()) };
-        let device = |(device, member): (&DeviceId, &katori_acl::RosterMember)| DeviceInfo {
-            device: *device,
-            name: member.name.clone(),
-            full: roster.is_full(device),
-            this: *device == me,
-        };
-        Ok(roster.devices.iter().map(device).collect())
     }
 
     /// The devices with which something is shared, connected or not.
     #[must_use]
     pub fn peers(&self) -> Vec<PeerInfo> {
-        let names = self.inner.names.get();
-        let peers = self.inner.hub.peers().into_iter();
+        let names = self.inner.base.names.get();
+        let peers = self.inner.base.hub.peers().into_iter();
         peers.map(|status| PeerInfo { who: names.device(status.device), status }).collect()
     }
 
     /// Waits until all that could be connected have compared everything they share with this device; false if
     /// that takes longer than `timeout`.
     pub async fn settled(&self, timeout: Duration) -> bool {
-        self.inner.hub.settled(timeout).await
+        self.inner.base.hub.settled(timeout).await
     }
 
     /// Saves what is not saved yet, closes the connections and releases the store. Watchers end.
     pub async fn close(self) {
-        self.inner.hub.close().await;
+        self.inner.base.hub.close().await;
         self.inner.end_watchers();
     }
 }
 
 impl Inner {
-    fn me(&self) -> Who {
-        self.names.get().device(self.hub.device())
-    }
-
     /// The document, opened once however many hold it, so that all see each other's edits.
     async fn document(&self, id: DocumentId) -> Result<Doc, Error> {
-        let open = self.hub.open(id).await?;
+        let open = self.base.hub.open(id).await?;
         let mut documents = self.documents.lock().unwrap_or_else(PoisonError::into_inner);
         documents.retain(|_, shared| shared.strong_count() > 0);
         if let Some(shared) = documents.get(&id).and_then(Weak::upgrade) {
             return Ok(Doc::new(shared));
         }
-        let shared = Arc::new(Shared::new(open, self.hub.clone(), Arc::clone(&self.names)));
+        let shared = Arc::new(Shared::new(open, Arc::clone(&self.base)));
         documents.insert(id, Arc::downgrade(&shared));
         Ok(Doc::new(shared))
     }
@@ -335,27 +263,6 @@ impl Inner {
     fn end_watchers(&self) {
         for shared in self.open_documents() {
             shared.end();
-        }
-    }
-}
-
-/// Ends when the document shows something, or when it seems to be empty at an inviter's too.
-async fn first_content(doc: &Doc, inviters: Vec<DeviceId>, mut events: Receiver<Event>) {
-    let mut compared = pin!(async {
-        loop {
-            match events.recv().await {
-                Ok(Event::Settled { peer }) if inviters.contains(&peer) => break,
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return,
-            }
-        }
-        sleep(EMPTY_WAIT).await;
-    });
-    let mut changes = doc.watch();
-    while doc.heads().is_empty() {
-        tokio::select! {
-            () = &mut compared => return,
-            change = changes.next() => if change.is_none() { return },
         }
     }
 }

@@ -1,21 +1,23 @@
 //! Names for people and devices, so that keys never appear in everyday calls.
 //!
-//! A name is what somebody calls itself: it tells a few friends apart and proves nothing. What is compared and
-//! decided is always the id beside it.
+//! A name is what somebody calls itself, or the petname that this person gave it: it tells a few friends apart and
+//! proves nothing. What is compared and decided is always the id beside it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use katori_acl::{DeviceId, Member, PersonId, Record, Registry, RosterAction, Subject};
+use katori_acl::{
+    DeviceId, Member, PersonId, Record, Registry, ResourceId, RosterAction, RosterKind, Subject,
+};
 use katori_core::engine::Engine;
 
-/// A person, or a device with the person it belongs to.
+/// A person or group, or a device with the person it belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Who {
-    /// The person; none for a device that belongs to nobody known here.
+    /// The person or group; none for a device that belongs to nobody known here.
     pub person: Option<PersonId>,
-    /// What the person calls itself, or the beginning of an id.
+    /// The petname it was given here, else what it calls itself, else the beginning of its id.
     pub person_name: String,
     /// The device, where one is meant.
     pub device: Option<DeviceId>,
@@ -34,21 +36,44 @@ impl fmt::Display for Who {
     }
 }
 
-/// What the rosters call everybody.
+/// The names that this person gave, as its shelf has them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct GivenNames {
+    /// Petnames.
+    pub(crate) people: BTreeMap<PersonId, String>,
+    /// What documents and spaces are called here.
+    pub(crate) resources: BTreeMap<ResourceId, String>,
+}
+
+/// What everybody is called here.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Names {
+    given: Arc<GivenNames>,
     people: BTreeMap<PersonId, String>,
+    groups: BTreeSet<PersonId>,
     devices: BTreeMap<DeviceId, (Option<PersonId>, String)>,
 }
 
 impl Names {
-    pub(crate) fn read(engine: &Engine) -> Self {
+    /// What everybody calls itself.
+    fn read(engine: &Engine) -> Self {
         let registry = engine.registry();
         let mut names = Self::default();
         for subject in registry.subjects() {
-            if let Subject::Roster(person) = subject {
-                names.people.extend(registry.roster(person).map(|roster| (person, roster.name.clone())));
+            if let Subject::Roster(id) = subject
+                && let Some(roster) = registry.roster(id)
+            {
+                names.people.insert(id, roster.name.clone());
+                if roster.kind == RosterKind::Group {
+                    names.groups.insert(id);
+                }
                 names.read_devices(registry, subject);
+                // Names may have changed since.
+                for (device, member) in &roster.devices {
+                    if let Some((_, name)) = names.devices.get_mut(device) {
+                        name.clone_from(&member.name);
+                    }
+                }
             }
         }
         names
@@ -76,14 +101,33 @@ impl Names {
         Who { person: *person, person_name, device: Some(device), device_name: name.clone() }
     }
 
+    /// A person or group.
     pub(crate) fn person(&self, person: PersonId) -> Who {
-        let name = self.people.get(&person).cloned();
+        let name = self.given.people.get(&person).or_else(|| self.people.get(&person)).cloned();
         let person_name = name.unwrap_or_else(|| format!("unknown person {}", person.short()));
         Who { person: Some(person), person_name, device: None, device_name: String::new() }
     }
 
+    /// What a person or group calls itself, whatever it is called here.
+    pub(crate) fn own_name(&self, person: PersonId) -> Option<&str> {
+        self.people.get(&person).map(String::as_str)
+    }
+
+    pub(crate) fn petname(&self, person: PersonId) -> Option<&str> {
+        self.given.people.get(&person).map(String::as_str)
+    }
+
+    /// What a document or space is called here, if it was given a name.
+    pub(crate) fn resource(&self, resource: ResourceId) -> Option<&str> {
+        self.given.resources.get(&resource).map(String::as_str)
+    }
+
     pub(crate) fn people(&self) -> impl Iterator<Item = Who> {
-        self.people.keys().map(|person| self.person(*person))
+        self.people.keys().filter(|id| !self.groups.contains(id)).map(|person| self.person(*person))
+    }
+
+    pub(crate) fn groups(&self) -> impl Iterator<Item = Who> {
+        self.groups.iter().map(|group| self.person(*group))
     }
 }
 
@@ -93,13 +137,15 @@ fn named(record: &Record) -> Option<(DeviceId, &String)> {
         return Some((genesis.founder, &genesis.founder_name));
     }
     let Record::RosterOperation(operation) = record else { return None };
-    let RosterAction::Add { member: Member::Device(device), name, .. } = &operation.action else {
-        return None;
-    };
-    Some((*device, name))
+    match &operation.action {
+        RosterAction::Add { member: Member::Device(device), name, .. }
+        | RosterAction::Recover { device, name, .. } => Some((*device, name)),
+        RosterAction::Add { .. } | RosterAction::Remove { .. } | RosterAction::Rename { .. } => None,
+    }
 }
 
-/// The names as last read, for calls that cannot wait.
+/// The names as last read, for calls that cannot wait. Names that are read and names that are given meet under one
+/// lock, so that neither undoes the other.
 #[derive(Debug, Default)]
 pub(crate) struct KnownNames(RwLock<Arc<Names>>);
 
@@ -108,8 +154,21 @@ impl KnownNames {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn set(&self, names: Names) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(names);
+    /// Reads the names as they are now.
+    pub(crate) fn read(&self, engine: &Engine) -> Arc<Names> {
+        let names = Names::read(engine);
+        self.update(|known| Names { given: Arc::clone(&known.given), ..names })
+    }
+
+    /// Takes the names that this person gave.
+    pub(crate) fn give(&self, given: GivenNames) {
+        self.update(|known| Names { given: Arc::new(given), ..known.clone() });
+    }
+
+    fn update(&self, new: impl FnOnce(&Names) -> Names) -> Arc<Names> {
+        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *known = Arc::new(new(&known));
+        Arc::clone(&known)
     }
 }
 
@@ -125,6 +184,14 @@ mod tests {
         names.devices.insert(laptop, (Some(ana), "laptop".into()));
         assert_eq!(names.device(laptop).to_string(), "Ana (laptop)");
         assert_eq!(names.person(ana).to_string(), "Ana");
+        let known = KnownNames::default();
+        known.update(|_| names);
+        known.give(GivenNames { people: [(ana, "Sis".into())].into(), ..GivenNames::default() });
+        let names = known.get();
+        assert_eq!(
+            (names.device(laptop).to_string(), names.own_name(ana)),
+            ("Sis (laptop)".into(), Some("Ana"))
+        );
         let stranger = DeviceId::from_bytes([3; 32]);
         assert_eq!(names.device(stranger).to_string(), format!("unknown device {}", stranger.short()));
     }

@@ -1,53 +1,44 @@
-//! Who may do what in one document: the evaluation of its grants.
+//! Who may do what in one document, space or shelf: the evaluation of its grants.
 
 mod explain;
 mod forest;
+mod standing;
 
 pub use explain::{Chain, ChainLink, Explanation, Missing, Principal};
 pub(crate) use forest::Forest;
 pub use forest::LinkStatus;
+pub use standing::Standing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::bounds::EXPIRY_GRACE_MS;
+use crate::bounds::MAX_NESTING;
 use crate::ids::{DeviceId, InviteKey, PersonId, RecordId, ResourceId};
-use crate::records::{Audience, Grant};
+use crate::records::{Audience, ChangeHash, Grant, ResourceKind, RosterKind, Signer};
 use crate::registry::{ResourceSet, Rosters};
 use crate::role::Role;
 
-/// Who may do what in one document, as the stored records have it.
+/// Who may do what in one document, space or shelf, as the stored records have it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Access {
-    /// The document.
+    /// Of what.
     pub resource: ResourceId,
-    /// Whose it is.
+    /// Document, space or shelf.
+    pub kind: ResourceKind,
+    /// The space it was born in, whose grants apply here too.
+    pub space: Option<ResourceId>,
+    /// Whose it is: a person, or a group.
     pub owner: PersonId,
     /// The name it was born with.
     pub name: String,
-    /// Whether the owner has deleted it. Then nobody has a role.
+    /// Whether its owner, or that of its space, has deleted it. Then nobody has a role.
     pub deleted: bool,
     persons: BTreeMap<PersonId, Standing>,
+    groups: BTreeMap<PersonId, Standing>,
     devices: BTreeMap<DeviceId, Standing>,
+    persons_of: BTreeMap<DeviceId, BTreeSet<PersonId>>,
     invitations: Vec<Invitation>,
-}
-
-/// What one person or device holds in one document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// The role now, expiry not consulted.
-    pub role: Option<Role>,
-    /// The role by signatures alone, as if nothing had been revoked and no device removed.
-    pub ever: Option<Role>,
-    /// Whether some live grant may be passed on.
-    pub share: bool,
-    /// Depth of the shallowest live grant of Write, 0 for the owner, 255 without one.
-    pub depth: u8,
-    /// The id of that grant, the lowest of equally shallow ones; the genesis for the owner.
-    pub rank: RecordId,
-    /// Until when the role lasts; none is for ever.
-    pub expires: Option<u64>,
-    /// Until when each role lasts that some live grant gives.
-    until: BTreeMap<Role, Option<u64>>,
+    excluded: BTreeSet<ChangeHash>,
+    exclusions: Vec<Exclusion>,
 }
 
 /// A live grant to the key of an invitation.
@@ -59,71 +50,184 @@ pub struct Invitation {
     pub key: InviteKey,
     /// The role it gives.
     pub role: Role,
-    /// Whether it may be redeemed offline.
+    /// Whether those that redeem it may pass it on.
     pub share: bool,
+    /// Whether only the device that made it lets people in by it.
+    pub confirm: bool,
+    /// The key that signed it.
+    pub by: Signer,
     /// How often it may be redeemed; none is no limit.
     pub uses: Option<u32>,
+    /// How many persons have redeemed it, as far as uses allow.
+    pub redeemed: usize,
     /// Until when.
     pub expires: Option<u64>,
 }
 
+/// An exclusion that counts: its device is one of an Admin now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exclusion {
+    /// The record.
+    pub record: RecordId,
+    /// The device that signed it.
+    pub by: DeviceId,
+    /// The changes that stay out.
+    pub changes: Vec<ChangeHash>,
+    /// Why, in its author's words.
+    pub reason: String,
+}
+
 impl Access {
-    pub(crate) fn evaluate(set: &ResourceSet, rosters: &Rosters) -> Self {
+    pub(crate) fn evaluate(set: &ResourceSet, rosters: &Rosters, space: Option<&Self>) -> Self {
         let forest = Forest::evaluate(set, rosters);
         let mut access = Self {
             resource: set.id,
+            kind: set.genesis.kind,
+            space: set.genesis.space,
             owner: set.genesis.owner,
             name: set.genesis.name.clone(),
-            deleted: forest.tombstone.is_some(),
+            deleted: forest.tombstone.is_some() || space.is_some_and(|space| space.deleted),
             persons: BTreeMap::new(),
+            groups: BTreeMap::new(),
             devices: BTreeMap::new(),
+            persons_of: BTreeMap::new(),
             invitations: Vec::new(),
+            excluded: BTreeSet::new(),
+            exclusions: Vec::new(),
         };
-        let owner = access.persons.entry(set.genesis.owner).or_default();
-        owner.note_ever(Role::Admin);
-        if !access.deleted {
-            owner.note_live(Role::Admin, true, 0, RecordId::from_bytes(*set.id.as_bytes()), None);
-        }
+        access.note_owner(rosters);
         for (id, grant, depth, status) in forest.grants() {
-            access.note(id, grant, depth, status == LinkStatus::Live);
+            let live = status == LinkStatus::Live && !access.deleted;
+            match grant.to {
+                Audience::Invite(key) if live => access.note_invitation(id, key, grant, &forest),
+                Audience::Invite(_) => {}
+                Audience::Person(person) => {
+                    note(access.persons.entry(person).or_default(), id, grant, depth, live);
+                }
+                Audience::Group(group) => {
+                    note(access.groups.entry(group).or_default(), id, grant, depth, live);
+                }
+                Audience::Device(device) => {
+                    note(access.devices.entry(device).or_default(), id, grant, depth, live);
+                }
+            }
         }
-        access.spread_to_devices(&forest);
+        access.spread_to_persons(rosters);
+        access.spread_to_devices(rosters);
+        if let Some(space) = space {
+            access.join_space(space);
+        }
+        access.note_exclusions(set);
         access
     }
 
-    fn note(&mut self, id: RecordId, grant: &Grant, depth: u8, live: bool) {
-        let live = live && !self.deleted;
-        let standing = match grant.to {
-            Audience::Person(person) => self.persons.entry(person).or_default(),
-            Audience::Device(device) => self.devices.entry(device).or_default(),
-            Audience::Invite(key) => {
-                if live {
-                    let Grant { role, share, uses, expires, .. } = *grant;
-                    self.invitations.push(Invitation { grant: id, key, role, share, uses, expires });
-                }
-                return;
-            }
-            Audience::Group(_) => return,
+    fn note_owner(&mut self, rosters: &Rosters) {
+        let owner = match rosters.kind(&self.owner) {
+            Some(RosterKind::Group) => self.groups.entry(self.owner).or_default(),
+            Some(RosterKind::Person) | None => self.persons.entry(self.owner).or_default(),
         };
-        standing.note_ever(grant.role);
-        if live {
-            standing.note_live(grant.role, grant.share, depth, id, grant.expires);
+        // A shelf is written by all devices, and nobody grants anything in it.
+        let (role, share) = match self.kind {
+            ResourceKind::Document | ResourceKind::Space => (Role::Admin, true),
+            ResourceKind::Shelf => (Role::Write, false),
+        };
+        owner.note_ever(Some(role));
+        if !self.deleted {
+            owner.note_live(role, share, 0, RecordId::from_bytes(*self.resource.as_bytes()), None);
+        }
+    }
+
+    fn note_invitation(&mut self, id: RecordId, key: InviteKey, grant: &Grant, forest: &Forest<'_>) {
+        let Grant { role, share, confirm, by, uses, expires, .. } = *grant;
+        let redeemed = forest.redeemed(&id);
+        self.invitations.push(Invitation {
+            grant: id,
+            key,
+            role,
+            share,
+            confirm,
+            by,
+            uses,
+            redeemed,
+            expires,
+        });
+    }
+
+    /// Gives the persons of each group what it holds, through the groups within it too. Each group is met once
+    /// at each depth, whichever way leads there.
+    fn spread_to_persons(&mut self, rosters: &Rosters) {
+        let mut layer = self.groups.clone();
+        for _ in 0..MAX_NESTING {
+            let mut within: BTreeMap<PersonId, Standing> = BTreeMap::new();
+            for (group, standing) in layer {
+                let Some(roster) = rosters.get(&group) else { continue };
+                for member in roster.ever_persons.keys() {
+                    let theirs = match rosters.kind(member) {
+                        Some(RosterKind::Group) => within.entry(*member).or_default(),
+                        Some(RosterKind::Person) | None => self.persons.entry(*member).or_default(),
+                    };
+                    theirs.note_ever(standing.ever);
+                    if roster.contains_person(member) {
+                        theirs.join(&standing);
+                    }
+                }
+            }
+            layer = within;
         }
     }
 
     /// Gives each device what its persons hold, beside its own.
-    fn spread_to_devices(&mut self, forest: &Forest<'_>) {
+    fn spread_to_devices(&mut self, rosters: &Rosters) {
         for (person, standing) in &self.persons {
-            let Some(roster) = forest.roster(*person) else { continue };
+            let Some(roster) = rosters.get(person) else { continue };
             for device in roster.ever.keys() {
+                self.persons_of.entry(*device).or_default().insert(*person);
                 let own = self.devices.entry(*device).or_default();
-                if let Some(ever) = standing.ever {
-                    own.note_ever(ever);
-                }
+                own.note_ever(standing.ever);
                 if roster.contains(device) {
                     own.join(standing);
                 }
             }
+        }
+    }
+
+    /// Adds the roles that people have in the space.
+    fn join_space(&mut self, space: &Self) {
+        let deleted = self.deleted;
+        let join = |own: &mut Standing, standing: &Standing| {
+            own.note_ever(standing.ever);
+            if !deleted {
+                own.join_from_space(standing);
+            }
+        };
+        for (person, standing) in &space.persons {
+            join(self.persons.entry(*person).or_default(), standing);
+        }
+        for (group, standing) in &space.groups {
+            join(self.groups.entry(*group).or_default(), standing);
+        }
+        for (device, standing) in &space.devices {
+            join(self.devices.entry(*device).or_default(), standing);
+        }
+        for (device, persons) in &space.persons_of {
+            self.persons_of.entry(*device).or_default().extend(persons);
+        }
+    }
+
+    /// An exclusion counts while its device is one of an Admin, as a vouch counts while its device writes:
+    /// whoever ends an Admin's role signs anew what is to stay out.
+    fn note_exclusions(&mut self, set: &ResourceSet) {
+        for (id, exclude) in &set.exclusions {
+            if self.role_of_device(&exclude.by) != Some(Role::Admin) {
+                continue;
+            }
+            self.excluded.extend(&exclude.changes);
+            self.exclusions.push(Exclusion {
+                record: *id,
+                by: exclude.by,
+                changes: exclude.changes.clone(),
+                reason: exclude.reason.clone(),
+            });
         }
     }
 
@@ -134,7 +238,7 @@ impl Access {
     }
 
     /// What a device may do in a connection at this time, in milliseconds since 1970, with
-    /// [`EXPIRY_GRACE_MS`] of grace.
+    /// [`EXPIRY_GRACE_MS`](crate::bounds::EXPIRY_GRACE_MS) of grace.
     #[must_use]
     pub fn unexpired_role_of_device(&self, device: &DeviceId, now_ms: u64) -> Option<Role> {
         self.devices.get(device)?.unexpired(now_ms)
@@ -158,7 +262,7 @@ impl Access {
         self.persons.get(person)?.ever
     }
 
-    /// All that a person holds.
+    /// All that a person holds, by itself, through groups and through the space.
     #[must_use]
     pub fn standing_of_person(&self, person: &PersonId) -> Option<&Standing> {
         self.persons.get(person)
@@ -170,9 +274,24 @@ impl Access {
         self.devices.get(device)
     }
 
-    /// All persons that hold or ever held something, the owner among them.
+    /// The persons among the members whose rosters ever held this device, by signatures alone: no removal takes one
+    /// away. Nobody is told of the rosters of others, so of a device to which something was granted by itself there
+    /// may be none.
+    #[must_use]
+    pub fn persons_of_device(&self, device: &DeviceId) -> &BTreeSet<PersonId> {
+        static NOBODY: BTreeSet<PersonId> = BTreeSet::new();
+        self.persons_of.get(device).unwrap_or(&NOBODY)
+    }
+
+    /// All persons that hold or ever held something, the owner among them if it is one.
     pub fn members(&self) -> impl Iterator<Item = (PersonId, &Standing)> {
         self.persons.iter().map(|(person, standing)| (*person, standing))
+    }
+
+    /// All groups to which something is or ever was granted, the owner among them if it is one. Their persons
+    /// are members each.
+    pub fn groups(&self) -> impl Iterator<Item = (PersonId, &Standing)> {
+        self.groups.iter().map(|(group, standing)| (*group, standing))
     }
 
     /// All devices that hold or ever held something.
@@ -180,82 +299,34 @@ impl Access {
         self.devices.iter().map(|(device, standing)| (*device, standing))
     }
 
+    /// The devices that hold Write, or more, now.
+    pub fn writers(&self) -> impl Iterator<Item = DeviceId> {
+        let writers = self.devices.iter().filter(|(_, standing)| standing.role >= Some(Role::Write));
+        writers.map(|(device, _)| *device)
+    }
+
     /// The live grants to invitations, by id.
     #[must_use]
     pub fn invites(&self) -> &[Invitation] {
         &self.invitations
     }
-}
 
-impl Default for Standing {
-    /// Nothing, now and ever.
-    fn default() -> Self {
-        Self {
-            role: None,
-            ever: None,
-            share: false,
-            depth: u8::MAX,
-            rank: RecordId::from_bytes([0xff; 32]),
-            expires: None,
-            until: BTreeMap::new(),
-        }
-    }
-}
-
-impl Standing {
-    /// The role at this time, with grace.
+    /// The changes that stay out, by the word of some Admin.
     #[must_use]
-    pub fn unexpired(&self, now_ms: u64) -> Option<Role> {
-        let lasts =
-            |until: &Option<u64>| until.is_none_or(|until| now_ms <= until.saturating_add(EXPIRY_GRACE_MS));
-        self.until.iter().rev().find(|(_, until)| lasts(until)).map(|(role, _)| *role)
+    pub fn excluded(&self) -> &BTreeSet<ChangeHash> {
+        &self.excluded
     }
 
-    fn note_ever(&mut self, role: Role) {
-        self.ever = self.ever.max(Some(role));
-    }
-
-    fn note_live(&mut self, role: Role, share: bool, depth: u8, id: RecordId, expires: Option<u64>) {
-        self.share |= share;
-        if role >= Role::Write {
-            (self.depth, self.rank) = (self.depth, self.rank).min((depth, id));
-        }
-        self.note_until(role, expires);
-    }
-
-    fn note_until(&mut self, role: Role, expires: Option<u64>) {
-        let longest = self.until.entry(role).or_insert(expires);
-        *longest = longest.zip(expires).map(|(longest, expires)| longest.max(expires));
-        self.role = self.role.max(Some(role));
-        self.expires = self.role.and_then(|role| self.until.get(&role).copied().flatten());
-    }
-
-    /// Adds what another standing has now.
-    fn join(&mut self, other: &Self) {
-        self.share |= other.share;
-        (self.depth, self.rank) = (self.depth, self.rank).min((other.depth, other.rank));
-        for (role, expires) in &other.until {
-            self.note_until(*role, *expires);
-        }
+    /// The exclusions that count, by id: who keeps what out, and why.
+    #[must_use]
+    pub fn exclusions(&self) -> &[Exclusion] {
+        &self.exclusions
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_strongest_unexpired_role_counts() {
-        let id = RecordId::from_bytes([1; 32]);
-        let mut standing = Standing::default();
-        standing.note_live(Role::Read, false, 2, id, None);
-        standing.note_live(Role::Write, false, 1, id, Some(1_000));
-        assert_eq!(standing.role, Some(Role::Write));
-        assert_eq!(standing.expires, Some(1_000));
-        assert_eq!(standing.unexpired(1_000 + EXPIRY_GRACE_MS), Some(Role::Write));
-        assert_eq!(standing.unexpired(1_001 + EXPIRY_GRACE_MS), Some(Role::Read));
-        standing.note_live(Role::Write, false, 1, id, None);
-        assert_eq!(standing.unexpired(u64::MAX), Some(Role::Write));
-        assert_eq!(standing.expires, None);
+fn note(standing: &mut Standing, id: RecordId, grant: &Grant, depth: u8, live: bool) {
+    standing.note_ever(Some(grant.role));
+    if live {
+        standing.note_live(grant.role, grant.share, depth, id, grant.expires);
     }
 }

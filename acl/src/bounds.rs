@@ -36,7 +36,21 @@ pub const MAX_ROSTER_LENGTH: usize = 256;
 /// The same for a removal: a roster that somebody filled up can still be cleaned.
 pub const MAX_ROSTER_LENGTH_FOR_REMOVAL: usize = 2 * MAX_ROSTER_LENGTH;
 
-/// Operations of one device with equally many ancestors. An honest device signs one; the lowest ids stay, and
+/// Operations that each recovery has room for beyond that: what was lost can be removed, and what is new added,
+/// in a roster that a thief filled up.
+pub const MAX_ROSTER_LENGTH_PER_RECOVERY: usize = 64;
+
+/// Recoveries on top of each other, each by the words of the one before. Nobody loses everything this often.
+pub const MAX_RECOVERIES: usize = 8;
+
+/// How many groups may stand between a resource and a person. Beyond it nobody is a member, so that groups in
+/// a circle cost no more than others.
+pub const MAX_NESTING: usize = 3;
+
+/// Exclusions that one device may sign in one resource. The lowest ids stay.
+pub const MAX_EXCLUSIONS_PER_DEVICE: usize = 256;
+
+/// Operations of one member with equally many ancestors. An honest device signs one; the lowest ids stay, and
 /// those that kept operations build on.
 pub const MAX_ROSTER_FORKS: usize = 4;
 

@@ -37,6 +37,9 @@ pub struct Claim {
     pub exporter: [u8; 32],
     /// What the device is called.
     pub name: String,
+    /// The device's word that it belongs to the inviter's person ([`DeviceKey::consent`]): there exactly when
+    /// `person` is not.
+    pub consent: Option<Signature>,
 }
 
 /// Why a claim is not believed. Nothing was granted.
@@ -88,6 +91,7 @@ impl Claim {
         self.joiner.encode(&mut writer);
         writer.option(self.person, |writer, person| person.encode(writer));
         writer.raw(&self.exporter).text(&self.name);
+        writer.option(self.consent.as_ref(), |writer, consent| consent.encode(writer));
         writer.finish()
     }
 
@@ -105,8 +109,14 @@ impl Claim {
             person: reader.option(PersonId::decode)?,
             exporter: reader.array()?,
             name: name(&mut reader)?,
+            consent: reader.option(Signature::decode)?,
         };
         reader.finish()?;
+        if claim.person.is_some() == claim.consent.is_some() {
+            return Err(DecodeError::Invalid(
+                "a claim is for a person, or for a device that agrees to be one of mine",
+            ));
+        }
         Ok(claim)
     }
 }
@@ -151,6 +161,12 @@ impl VerifiedClaim {
     pub fn claim(&self) -> &Claim {
         &self.0
     }
+
+    /// The new device's word that it belongs to this roster, if it gave one and it holds.
+    #[must_use]
+    pub fn consents_to(&self, roster: PersonId) -> Option<Signature> {
+        self.0.consent.filter(|consent| self.0.joiner.verify_consent(roster, consent).is_ok())
+    }
 }
 
 /// The payload, the invitation's signature and the device's.
@@ -175,7 +191,22 @@ mod tests {
             person: Some(PersonId::from_bytes([5; 32])),
             exporter: [6; 32],
             name: "phone".to_owned(),
+            consent: None,
         }
+    }
+
+    #[test]
+    fn a_device_that_joins_a_person_agrees_to_that_one() {
+        let (invite, device) = (InviteSecret::from_secret([1; 32]), DeviceKey::from_secret([2; 32]));
+        let (mine, other) = (PersonId::from_bytes([7; 32]), PersonId::from_bytes([8; 32]));
+        let pairing = Claim { person: None, ..claim(&invite, &device) };
+        assert!(pairing.clone().sign(&invite, &device).is_err(), "no consent");
+        let pairing = Claim { consent: Some(device.consent(mine)), ..pairing };
+        let verified = pairing.clone().sign(&invite, &device).unwrap().verify().unwrap();
+        assert_eq!(verified.consents_to(mine), pairing.consent);
+        assert_eq!(verified.consents_to(other), None);
+        let both = Claim { person: Some(mine), ..pairing };
+        assert!(both.sign(&invite, &device).is_err());
     }
 
     #[test]

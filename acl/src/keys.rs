@@ -6,7 +6,11 @@ use std::fmt;
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use thiserror::Error;
 
-use crate::ids::{DeviceId, InviteKey, RecordId, RecoveryKey};
+use crate::codec::{DecodeError, Reader, Writer};
+use crate::ids::{DeviceId, InviteKey, PersonId, RecordId, RecoveryKey};
+
+/// The domain of a device's consent to belong to a roster.
+const CONSENT_KIND: &str = "member";
 
 /// A signature that does not hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -20,6 +24,18 @@ pub struct Signature(pub [u8; 64]);
 impl fmt::Debug for Signature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Signature({:02x}{:02x}..)", self.0[0], self.0[1])
+    }
+}
+
+impl Signature {
+    /// Appends the 64 bytes.
+    pub(crate) fn encode(&self, writer: &mut Writer) {
+        writer.raw(&self.0);
+    }
+
+    /// Takes 64 bytes.
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.array().map(Self)
     }
 }
 
@@ -49,6 +65,21 @@ impl DeviceId {
     /// Checks that this device signed `payload` as a record of this kind.
     pub fn verify(&self, kind: &str, payload: &[u8], signature: &Signature) -> Result<(), BadSignature> {
         verify(self.as_bytes(), kind, payload, signature)
+    }
+}
+
+impl DeviceId {
+    /// Checks that this device agreed to belong to a roster.
+    pub fn verify_consent(&self, roster: PersonId, consent: &Signature) -> Result<(), BadSignature> {
+        self.verify(CONSENT_KIND, roster.as_bytes(), consent)
+    }
+}
+
+impl DeviceKey {
+    /// The device's word that it belongs to this roster, without which nobody can add it there.
+    #[must_use]
+    pub fn consent(&self, roster: PersonId) -> Signature {
+        self.sign(CONSENT_KIND, roster.as_bytes())
     }
 }
 

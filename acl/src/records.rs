@@ -24,12 +24,12 @@ use crate::keys::record_id;
 /// The version of the encoding of records that this code writes and reads.
 const VERSION: u8 = 1;
 
-/// What is reconciled as one unit: the records of one roster, or of one document or space.
+/// What is reconciled as one unit: the records of one roster, or of one document, space or shelf.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// A person or group.
     Roster(PersonId),
-    /// A document or space.
+    /// A document, space or shelf.
     Resource(ResourceId),
 }
 
@@ -68,7 +68,7 @@ pub enum Record {
     RosterGenesis(RosterGenesis),
     /// A change of who belongs to a person or group.
     RosterOperation(RosterOperation),
-    /// The beginning of a document or space.
+    /// The beginning of a document, space or shelf.
     Genesis(Genesis),
     /// Somebody gets a role.
     Grant(Grant),
@@ -76,7 +76,7 @@ pub enum Record {
     Revoke(Revoke),
     /// Changes that stay out, for everyone.
     Exclude(Exclude),
-    /// The end of a document or space.
+    /// The end of a document, space or shelf.
     Tombstone(Tombstone),
     /// A key of sealed content, for those who may read it.
     Keys(Keys),
@@ -146,7 +146,9 @@ impl Record {
             Self::RosterGenesis(genesis) => NamedSigner::Device(genesis.founder),
             Self::RosterOperation(operation) => match &operation.action {
                 RosterAction::Recover { recovery_key, .. } => NamedSigner::Recovery(*recovery_key),
-                RosterAction::Add { .. } | RosterAction::Remove { .. } => NamedSigner::Device(operation.by),
+                RosterAction::Add { .. } | RosterAction::Remove { .. } | RosterAction::Rename { .. } => {
+                    NamedSigner::Device(operation.by)
+                }
             },
             Self::Genesis(genesis) => NamedSigner::Device(genesis.by),
             Self::Grant(grant) => match grant.by {

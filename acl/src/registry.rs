@@ -1,28 +1,34 @@
 //! The set of stored records, and what it says.
 //!
 //! A record is worth storing if its signer could ever have held what it takes, by signatures alone: as if
-//! nothing had been revoked and no device removed. So the stored set, like every answer, is a function of the
+//! nothing had been revoked and nobody removed. So the stored set, like every answer, is a function of the
 //! set of records that came, and not of the order in which they did.
 
+mod forget;
 mod log;
+mod questions;
 mod resource;
+mod rosters;
 mod slots;
+mod voices;
 mod waiting;
 
 pub(crate) use log::RosterLog;
-pub(crate) use resource::{ResourceSet, Rosters};
+pub(crate) use resource::{ResourceSet, StoredGrant, gives_back, rests_on};
+pub(crate) use rosters::Rosters;
+pub(crate) use voices::Voices;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::access::{Access, Explanation, Forest, Principal};
 use crate::ids::{DeviceId, PersonId, RecordId, ResourceId};
-use crate::records::{Capacity, Genesis, Parent, Record, ResourceKind, RosterKind, Subject, VerifiedRecord};
+use crate::records::{
+    Audience, Exclude, Genesis, Member, Record, ResourceKind, RosterGenesis, RosterKind, Subject,
+    VerifiedRecord,
+};
 use crate::role::Role;
-use crate::roster::Roster;
-use resource::{named_by, require};
+use resource::named_by;
 use waiting::{Awaited, Waiting};
 
 /// What became of a record.
@@ -46,21 +52,31 @@ pub enum Refusal {
     /// This version cannot evaluate it, and keeps nothing that it cannot judge.
     #[error("this version of Katori does not know {0} yet")]
     NotYet(&'static str),
-    /// The device was not, in the operation's own past, a full member of the roster.
+    /// It does not belong in a roster or resource of this kind.
+    #[error("{0} does not fit the kind of what it is part of")]
+    WrongKind(&'static str),
+    /// In the operation's own past the device was no full member of the roster, or the recovery key not the
+    /// one that was committed to.
     #[error("device {} may not change this roster", .0.short())]
     NotEntitled(DeviceId),
-    /// What is to be removed was never there.
-    #[error("device {} is no member of this roster", .0.short())]
-    NotAMember(DeviceId),
+    /// Who is to be removed or renamed was never there.
+    #[error("{0} is no member of this roster")]
+    NotAMember(Member),
     /// The signing key is not one of the issuer's.
     #[error("the grant is signed by another key than its issuer's")]
     WrongSigner,
     /// The parent was not granted to the issuer, or not to be passed on.
     #[error("the issuer was not given this to pass on")]
     NotTheIssuersToGive,
-    /// Role or expiry are beyond the parent's.
+    /// Role, share or expiry are beyond the parent's, or beyond those of the invitation it redeems.
     #[error("the grant gives more than the one it rests on")]
     ExceedsParent,
+    /// What a grant says it redeems is none.
+    #[error("what the grant redeems is no invitation")]
+    NoInvitation,
+    /// By this invitation only the device that made it lets people in.
+    #[error("only the device that made the invitation lets people in by it")]
+    NotConfirmed,
     /// Too many grants on top of each other.
     #[error("the grant has been passed on too many times")]
     TooDeep,
@@ -88,18 +104,22 @@ pub struct Changes {
     pub dropped: BTreeSet<RecordId>,
 }
 
-/// The set of stored records, and its memoised evaluation.
-#[derive(Debug, Default)]
+/// The set of stored records, and its memoised evaluation. A clone is for trying something out.
+#[derive(Debug, Default, Clone)]
 pub struct Registry {
     records: BTreeMap<RecordId, VerifiedRecord>,
     subjects: BTreeMap<Subject, BTreeSet<RecordId>>,
     rosters: Rosters,
     resources: BTreeMap<ResourceId, ResourceSet>,
-    /// The rosters that ever had a device, by signatures alone.
-    persons_of: BTreeMap<DeviceId, BTreeSet<PersonId>>,
-    /// The resources that name a roster.
+    /// The documents born in each space.
+    documents: BTreeMap<ResourceId, BTreeSet<ResourceId>>,
+    /// The shelves of each person.
+    shelves: BTreeMap<PersonId, BTreeSet<ResourceId>>,
+    /// The resources whose own records name a roster.
     naming: BTreeMap<PersonId, BTreeSet<ResourceId>>,
     waiting: Waiting,
+    /// On what the records build that are being judged again.
+    built_on: BTreeSet<RecordId>,
     changes: Changes,
 }
 
@@ -119,6 +139,7 @@ impl Registry {
         while let Some(next) = queue.pop() {
             self.insert_one(next, &mut queue);
         }
+        self.built_on.clear();
         outcome
     }
 
@@ -144,57 +165,127 @@ impl Registry {
     /// Puts a record where it belongs, if it is worth storing. Returns those that had to go for it.
     fn place(&mut self, record: &VerifiedRecord) -> Result<Vec<RecordId>, Verdict> {
         let id = record.id();
-        let wanted = self.waiting.wants(id);
-        let genesis = record.subject().genesis();
+        let wanted = self.waiting.wants(id) || self.built_on.contains(&id);
         match (record.record(), record.subject()) {
-            (Record::RosterGenesis(genesis), Subject::Roster(person)) => {
-                if genesis.kind == RosterKind::Group {
-                    return Err(Verdict::Refused(Refusal::NotYet("groups")));
-                }
-                self.rosters.insert(person, RosterLog::new(person, genesis.clone()));
+            (Record::RosterGenesis(genesis), Subject::Roster(roster)) => {
+                self.judge_founding(genesis)?;
+                self.rosters.insert(roster, RosterLog::new(roster, genesis.clone()));
                 Ok(Vec::new())
             }
-            (Record::RosterOperation(operation), Subject::Roster(person)) => {
-                let log = self.rosters.get_mut(&person);
-                let log = log.ok_or(Verdict::Wait(Awaited::Record(genesis)))?;
-                log.insert(id, operation, wanted)
+            (Record::RosterOperation(operation), Subject::Roster(roster)) => {
+                let missing = Verdict::Wait(Awaited::Record(record.subject().genesis()));
+                let Some(log) = self.rosters.log(&roster) else { return Err(missing) };
+                let judged = log.judge(operation, &self.rosters)?;
+                let log = self.rosters.log_mut(&roster).ok_or(missing)?;
+                log.insert(id, operation, judged, wanted)
             }
             (Record::Genesis(genesis), Subject::Resource(resource)) => {
                 self.judge_genesis(genesis)?;
                 self.resources.insert(resource, ResourceSet::new(resource, genesis.clone()));
                 Ok(Vec::new())
             }
-            (Record::Exclude(_), _) => Err(Verdict::Refused(Refusal::NotYet("exclusions"))),
             (Record::Keys(_), _) => Err(Verdict::Refused(Refusal::NotYet("keys of sealed content"))),
-            (record, subject) => {
-                let Subject::Resource(resource) = subject else {
-                    return Err(Verdict::Refused(Refusal::NotYet("this kind of record")));
-                };
-                let set = self.resources.get_mut(&resource);
-                let set = set.ok_or(Verdict::Wait(Awaited::Record(genesis)))?;
-                match record {
-                    Record::Grant(grant) => set.insert_grant(id, grant, &self.rosters, wanted),
-                    Record::Revoke(revoke) => {
-                        set.insert_revoke(id, revoke, &self.rosters).map(|()| Vec::new())
-                    }
-                    Record::Tombstone(tombstone) => {
-                        set.insert_tombstone(id, tombstone, &self.rosters).map(|()| Vec::new())
-                    }
-                    Record::RosterGenesis(_)
-                    | Record::RosterOperation(_)
-                    | Record::Genesis(_)
-                    | Record::Exclude(_)
-                    | Record::Keys(_) => Err(Verdict::Refused(Refusal::NotYet("this kind of record"))),
-                }
+            (record, Subject::Resource(resource)) => self.place_in(resource, id, record, wanted),
+            (_, Subject::Roster(_)) => Err(Verdict::Refused(Refusal::WrongKind("a record of a resource"))),
+        }
+    }
+
+    /// The same for a record of a resource that is not its genesis.
+    fn place_in(
+        &mut self,
+        resource: ResourceId,
+        id: RecordId,
+        record: &Record,
+        wanted: bool,
+    ) -> Result<Vec<RecordId>, Verdict> {
+        if let Record::Exclude(exclude) = record {
+            self.judge_exclude(exclude)?;
+        }
+        let Some(set) = self.resources.get_mut(&resource) else {
+            return Err(Verdict::Wait(Awaited::Record(Subject::Resource(resource).genesis())));
+        };
+        match record {
+            Record::Grant(grant) => set.insert_grant(id, grant, &self.rosters, wanted),
+            Record::Revoke(revoke) => set.insert_revoke(id, revoke, &self.rosters).map(|()| Vec::new()),
+            Record::Tombstone(tombstone) => {
+                set.insert_tombstone(id, tombstone, &self.rosters).map(|()| Vec::new())
+            }
+            Record::Exclude(exclude) => set.insert_exclude(id, exclude),
+            Record::RosterGenesis(_) | Record::RosterOperation(_) | Record::Genesis(_) | Record::Keys(_) => {
+                Err(Verdict::Refused(Refusal::WrongKind("a record of a roster")))
             }
         }
     }
 
-    fn judge_genesis(&self, genesis: &Genesis) -> Result<(), Verdict> {
-        if genesis.kind == ResourceKind::Space || genesis.space.is_some() {
-            return Err(Verdict::Refused(Refusal::NotYet("spaces")));
+    /// A person founds itself; a group is founded in the name of somebody for whom the device could speak.
+    fn judge_founding(&self, genesis: &RosterGenesis) -> Result<(), Verdict> {
+        match genesis.founder_person {
+            Some(person) => self.rosters.require_owner(person, genesis.founder),
+            None => Ok(()),
         }
-        require(&self.rosters, genesis.owner, genesis.by, Capacity::Full)
+    }
+
+    fn judge_genesis(&self, genesis: &Genesis) -> Result<(), Verdict> {
+        self.rosters.require_owner(genesis.owner, genesis.by)?;
+        if genesis.kind == ResourceKind::Shelf
+            && self.rosters.kind(&genesis.owner) != Some(RosterKind::Person)
+        {
+            return Err(Verdict::Refused(Refusal::WrongKind("a shelf")));
+        }
+        match genesis.space {
+            Some(space) => self.judge_birth(genesis.owner, space),
+            None => Ok(()),
+        }
+    }
+
+    /// Only who ever held Write in a space has documents born in it.
+    fn judge_birth(&self, owner: PersonId, space: ResourceId) -> Result<(), Verdict> {
+        let wait = Err(Verdict::Wait(Awaited::Resource(space)));
+        let Some(set) = self.resources.get(&space) else { return wait };
+        if set.genesis.kind != ResourceKind::Space {
+            return Err(Verdict::Refused(Refusal::WrongKind("a document")));
+        }
+        if self.ever_role(set, &self.rosters.reached_ever([owner])) < Some(Role::Write) {
+            return wait;
+        }
+        Ok(())
+    }
+
+    /// Only who ever was an Admin excludes, and only where there are changes.
+    fn judge_exclude(&self, exclude: &Exclude) -> Result<(), Verdict> {
+        let Some(set) = self.resources.get(&exclude.resource) else {
+            return Err(Verdict::Wait(Awaited::Record(Subject::Resource(exclude.resource).genesis())));
+        };
+        if set.genesis.kind != ResourceKind::Document {
+            return Err(Verdict::Refused(Refusal::WrongKind("an exclusion")));
+        }
+        if self.ever_admin(set, exclude.by) {
+            Ok(())
+        } else {
+            Err(Verdict::Wait(Awaited::Resource(exclude.resource)))
+        }
+    }
+
+    /// Whether a device could ever have been an Admin's, here or in the space, by signatures alone.
+    fn ever_admin(&self, set: &ResourceSet, device: DeviceId) -> bool {
+        let who = self.rosters.reached_ever(self.rosters.persons_of(&device));
+        let space = set.genesis.space.and_then(|space| self.resources.get(&space));
+        [Some(set), space].into_iter().flatten().any(|set| {
+            let own = set.ever_granted([Audience::Device(device)]);
+            self.ever_role(set, &who).max(own) >= Some(Role::Admin)
+        })
+    }
+
+    /// What any of these persons and groups could ever have done in a document or space.
+    fn ever_role(&self, set: &ResourceSet, who: &BTreeSet<PersonId>) -> Option<Role> {
+        if who.contains(&set.genesis.owner) {
+            return Some(Role::Admin);
+        }
+        let audiences = who.iter().flat_map(|who| match self.rosters.kind(who) {
+            Some(RosterKind::Group) => [Some(Audience::Group(*who)), None],
+            Some(RosterKind::Person) | None => [Some(Audience::Person(*who)), None],
+        });
+        set.ever_granted(audiences.flatten())
     }
 
     /// Enters a record that has been placed into the indexes, and wakes what waited for it.
@@ -202,8 +293,11 @@ impl Registry {
         let (id, subject) = (record.id(), record.subject());
         self.subjects.entry(subject).or_default().insert(id);
         if let Subject::Resource(resource) = subject {
-            for person in named_by(record.record()) {
-                self.naming.entry(person).or_default().insert(resource);
+            for roster in named_by(record.record()) {
+                self.naming.entry(roster).or_default().insert(resource);
+            }
+            if let Record::Genesis(genesis) = record.record() {
+                self.index_genesis(resource, genesis);
             }
         }
         self.records.insert(id, record);
@@ -211,66 +305,68 @@ impl Registry {
             self.changes.stored.insert(id);
         }
         queue.extend(self.waiting.wake(Awaited::Record(id)));
-        let evicted = !dropped.is_empty();
+        let fewer = !dropped.is_empty();
         for dropped in dropped {
-            self.records.remove(&dropped);
-            if let Some(ids) = self.subjects.get_mut(&subject) {
-                ids.remove(&dropped);
-            }
-            if !self.changes.stored.remove(&dropped) {
-                self.changes.dropped.insert(dropped);
-            }
+            self.drop_record(&subject, &dropped);
         }
         match subject {
-            Subject::Roster(person) => self.roster_changed(person, evicted, queue),
-            Subject::Resource(resource) if evicted => self.drop_names(resource),
-            Subject::Resource(_) => {}
+            Subject::Roster(roster) => self.roster_changed(roster, fewer, queue),
+            Subject::Resource(resource) => self.resource_changed(resource, fewer, queue),
         }
     }
 
-    fn roster_changed(&mut self, person: PersonId, evicted: bool, queue: &mut Vec<VerifiedRecord>) {
-        queue.extend(self.waiting.wake(Awaited::Roster(person)));
-        let Some(log) = self.rosters.get(&person) else { return };
-        for device in log.roster().ever.keys() {
-            self.persons_of.entry(*device).or_default().insert(person);
+    fn index_genesis(&mut self, resource: ResourceId, genesis: &Genesis) {
+        if let Some(space) = genesis.space {
+            self.documents.entry(space).or_default().insert(resource);
         }
-        let naming = self.naming.get(&person).cloned().unwrap_or_default();
-        for resource in naming {
-            if evicted {
-                // Rare: what only the dropped operation entitled must go too, so all is judged again.
-                let subject = Subject::Resource(resource);
-                let records: Vec<_> = self.records(&subject).cloned().collect();
-                self.drop_subject(&subject);
-                for record in &records {
-                    if !self.changes.stored.remove(&record.id()) {
-                        self.changes.dropped.insert(record.id());
-                    }
+        if genesis.kind == ResourceKind::Shelf {
+            self.shelves.entry(genesis.owner).or_default().insert(resource);
+        }
+    }
+
+    /// Takes note that a roster changed, in all that rests on it. `fewer` says that records of it were dropped.
+    fn roster_changed(&mut self, roster: PersonId, fewer: bool, queue: &mut Vec<VerifiedRecord>) {
+        self.rosters.changed(&roster, fewer);
+        let above = self.rosters.above_ever(roster);
+        for id in &above {
+            queue.extend(self.waiting.wake(Awaited::Roster(*id)));
+        }
+        let naming = self.resources_naming_any(&above);
+        if fewer {
+            // Rare: what only the dropped operation entitled must go too, so all of it is judged again.
+            let groups = above.iter().filter(|id| **id != roster).map(|id| Subject::Roster(*id));
+            let resources = naming.iter().map(|id| Subject::Resource(*id));
+            let subjects: Vec<Subject> = groups.chain(resources).collect();
+            self.judge_again(&subjects, queue);
+        } else {
+            for resource in naming {
+                if let Some(set) = self.resources.get_mut(&resource) {
+                    set.invalidate();
                 }
-                queue.extend(records);
-            } else if let Some(set) = self.resources.get_mut(&resource) {
+                queue.extend(self.waiting.wake(Awaited::Resource(resource)));
+            }
+        }
+    }
+
+    /// Takes note that a resource changed, in the documents born in it too.
+    fn resource_changed(&mut self, resource: ResourceId, fewer: bool, queue: &mut Vec<VerifiedRecord>) {
+        if fewer {
+            self.drop_names(resource);
+        }
+        queue.extend(self.waiting.wake(Awaited::Resource(resource)));
+        let documents = self.documents.get(&resource).cloned().unwrap_or_default();
+        for document in &documents {
+            if let Some(set) = self.resources.get_mut(document) {
                 set.invalidate();
             }
+            queue.extend(self.waiting.wake(Awaited::Resource(*document)));
         }
-        if evicted {
-            let ever = self.rosters.get(&person).map(|log| log.roster().ever.clone()).unwrap_or_default();
-            self.persons_of.retain(|device, persons| {
-                if !ever.contains_key(device) {
-                    persons.remove(&person);
-                }
-                !persons.is_empty()
-            });
-        }
-    }
-
-    /// Drops from the index what a resource no longer names.
-    fn drop_names(&mut self, resource: ResourceId) {
-        let Some(set) = self.resources.get(&resource) else { return };
-        self.naming.retain(|person, resources| {
-            if !set.names(person) {
-                resources.remove(&resource);
+        if fewer {
+            self.judge_entitled_again(resource, queue);
+            for document in documents {
+                self.judge_entitled_again(document, queue);
             }
-            !resources.is_empty()
-        });
+        }
     }
 
     /// What a store has to write and delete since this was last called.
@@ -315,130 +411,5 @@ impl Registry {
     /// All subjects of which something is stored, in order.
     pub fn subjects(&self) -> impl Iterator<Item = Subject> {
         self.subjects.keys().copied()
-    }
-
-    /// Drops all records of a subject. Nothing is signed; the same records can come again.
-    pub fn forget(&mut self, subject: &Subject) {
-        let ids = self.record_ids(subject);
-        self.drop_subject(subject);
-        self.waiting.forget(subject);
-        for id in ids {
-            self.changes.stored.remove(&id);
-            self.changes.dropped.remove(&id);
-        }
-    }
-
-    fn drop_subject(&mut self, subject: &Subject) {
-        for id in self.subjects.remove(subject).unwrap_or_default() {
-            self.records.remove(&id);
-        }
-        match subject {
-            Subject::Roster(person) => {
-                self.rosters.remove(person);
-                self.persons_of.retain(|_, persons| {
-                    persons.remove(person);
-                    !persons.is_empty()
-                });
-                for resource in self.naming.get(person).cloned().unwrap_or_default() {
-                    if let Some(set) = self.resources.get_mut(&resource) {
-                        set.invalidate();
-                    }
-                }
-            }
-            Subject::Resource(resource) => {
-                let Some(set) = self.resources.remove(resource) else { return };
-                for person in set.named() {
-                    if let Some(resources) = self.naming.get_mut(&person) {
-                        resources.remove(resource);
-                        if resources.is_empty() {
-                            self.naming.remove(&person);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// A person's roster, as it stands.
-    #[must_use]
-    pub fn roster(&self, person: PersonId) -> Option<Arc<Roster>> {
-        self.rosters.get(&person).map(|log| Arc::clone(log.roster()))
-    }
-
-    /// The person whose device this is now. Where several claim it, the one in which it is most senior (nobody
-    /// can make a founder of somebody else's device), then the one of the lowest id.
-    #[must_use]
-    pub fn person_of(&self, device: DeviceId) -> Option<PersonId> {
-        let claims = self.persons_of.get(&device)?.iter().filter_map(|person| {
-            let member = self.rosters.get(person)?.roster().devices.get(&device)?;
-            Some((member.rank.0, *person))
-        });
-        claims.min().map(|(_, person)| person)
-    }
-
-    /// The person whose device this is or ever was, by signatures alone. The present one, if there is one.
-    #[must_use]
-    pub fn person_ever_of(&self, device: DeviceId) -> Option<PersonId> {
-        self.person_of(device).or_else(|| self.persons_of.get(&device)?.first().copied())
-    }
-
-    /// All persons whose device this is or ever was, by signatures alone.
-    #[must_use]
-    pub fn persons_ever_of(&self, device: DeviceId) -> Vec<PersonId> {
-        self.persons_of.get(&device).into_iter().flatten().copied().collect()
-    }
-
-    /// Who may do what in a document.
-    #[must_use]
-    pub fn access(&self, resource: ResourceId) -> Option<Arc<Access>> {
-        self.resources.get(&resource).map(|set| Arc::clone(set.access(&self.rosters)))
-    }
-
-    /// The documents that name this person as owner, issuer or audience.
-    #[must_use]
-    pub fn resources_naming(&self, person: PersonId) -> Vec<ResourceId> {
-        self.naming.get(&person).into_iter().flatten().copied().collect()
-    }
-
-    /// The rosters on which access to a document depends.
-    #[must_use]
-    pub fn rosters_named_by(&self, resource: ResourceId) -> Vec<PersonId> {
-        self.resources.get(&resource).into_iter().flat_map(ResourceSet::named).collect()
-    }
-
-    /// What somebody who lost its role is still served: the genesis, the chains of its own grants, and what
-    /// ended them. Nothing for who never had a role.
-    #[must_use]
-    pub fn limited_records_for(&self, resource: ResourceId, person: PersonId) -> Vec<VerifiedRecord> {
-        let Some(forest) = self.forest(resource) else { return Vec::new() };
-        let ids = forest.records_about(person);
-        ids.iter().filter_map(|id| self.records.get(id)).cloned().collect()
-    }
-
-    /// Why somebody has a role, or what is missing.
-    #[must_use]
-    pub fn explain(&self, who: Principal, resource: ResourceId) -> Explanation {
-        let persons = match who {
-            Principal::Person(person) => vec![person],
-            Principal::Device(device) => self.persons_ever_of(device),
-        };
-        Explanation::new(who, resource, &persons, self.forest(resource).as_ref(), self.access(resource))
-    }
-
-    /// The live grants that a revocation for this person would end.
-    #[must_use]
-    pub fn revocable_by(&self, person: PersonId, resource: ResourceId) -> Vec<RecordId> {
-        self.forest(resource).map(|forest| forest.revocable_by(person)).unwrap_or_default()
-    }
-
-    /// The parent under which a person may grant this role, with or without `share`: the genesis for the
-    /// owner, else its own strongest grant that may be passed on. The new grant must not outlive it.
-    #[must_use]
-    pub fn grant_parent_for(&self, person: PersonId, resource: ResourceId, role: Role) -> Option<Parent> {
-        self.forest(resource)?.parent_for(person, role)
-    }
-
-    fn forest(&self, resource: ResourceId) -> Option<Forest<'_>> {
-        self.resources.get(&resource).map(|set| Forest::evaluate(set, &self.rosters))
     }
 }

@@ -41,6 +41,11 @@ pub enum TicketKind {
     },
     /// The inviter's own person: the device that redeems it becomes one of its devices.
     Device,
+    /// The roster of a person who lost every device, from a friend's device or one of their own.
+    Recovery {
+        /// Whose.
+        person: PersonId,
+    },
 }
 
 /// A device that may be asked to redeem a ticket.
@@ -116,6 +121,7 @@ impl Ticket {
             TicketKind::Device => {
                 writer.byte(2);
             }
+            TicketKind::Recovery { person } => person.encode(writer.byte(3)),
         }
         self.person.encode(&mut writer);
         writer.text(&self.person_name);
@@ -141,6 +147,7 @@ impl Ticket {
                     role: Role::decode(&mut reader)?,
                 },
                 2 => TicketKind::Device,
+                3 => TicketKind::Recovery { person: PersonId::decode(&mut reader)? },
                 found => return Err(DecodeError::Unknown { what: "kind of ticket", found: found.into() }),
             },
             person: PersonId::decode(&mut reader)?,

@@ -30,30 +30,34 @@ fn phrase() -> RecoveryPhrase {
     RecoveryPhrase::from_entropy([3; 32])
 }
 
-fn operation(action: RosterAction) -> Record {
+const ROSTER: PersonId = PersonId::from_bytes([0x0a; 32]);
+
+fn operation(person: Option<PersonId>, action: RosterAction) -> Record {
     let previous = vec![RecordId::from_bytes([0x0a; 32]), RecordId::from_bytes([0x0b; 32])];
-    let roster = PersonId::from_bytes([0x0a; 32]);
-    Record::RosterOperation(RosterOperation { roster, by: laptop().public(), previous, action })
+    let by = laptop().public();
+    Record::RosterOperation(RosterOperation { roster: ROSTER, by, person, previous, action })
 }
 
-fn grant(parent: Parent, by: Signer, to: Audience) -> Record {
+fn grant(parent: Parent, by: Signer, to: Audience) -> Grant {
     let issuer = match by {
         Signer::Device(_) => Issuer::Person(PersonId::from_bytes([0x0a; 32])),
         Signer::Invite(key) => Issuer::Invite(key),
     };
     let uses = matches!(to, Audience::Invite(_)).then_some(300);
-    Record::Grant(Grant {
+    Grant {
         resource: ResourceId::from_bytes([0x0c; 32]),
         issuer,
         to,
         role: Role::Write,
         share: true,
         uses,
+        confirm: false,
         parent,
+        redeems: None,
         expires: Some(1_800_000_000_000),
         nonce: [5; 8],
         by,
-    })
+    }
 }
 
 /// One signed record of each kind and shape.
@@ -66,11 +70,21 @@ fn records() -> Vec<(&'static str, VerifiedRecord)> {
     let roster_genesis = RosterGenesis {
         kind: RosterKind::Person,
         founder: by,
+        founder_person: None,
         founder_name: "laptop".to_owned(),
         name: "Ben".to_owned(),
         recovery: phrase().hash(),
         sealing: Some([6; 32]),
         nonce: [7; 16],
+    };
+    let group_genesis = RosterGenesis {
+        kind: RosterKind::Group,
+        founder_person: Some(owner),
+        founder_name: "Ben".to_owned(),
+        name: "club".to_owned(),
+        recovery: [0; 32],
+        sealing: None,
+        ..roster_genesis.clone()
     };
     let genesis = Genesis {
         kind: ResourceKind::Document,
@@ -81,55 +95,90 @@ fn records() -> Vec<(&'static str, VerifiedRecord)> {
         alias: [9; 16],
         by,
     };
-    let member = Member::Device(DeviceId::from_bytes([0x0e; 32]));
+    let space =
+        Genesis { kind: ResourceKind::Space, space: None, name: "home".to_owned(), ..genesis.clone() };
+    let shelf = Genesis { kind: ResourceKind::Shelf, name: String::new(), ..space.clone() };
+    let phone = DeviceKey::from_secret([0x0e; 32]);
+    let member = Member::Device(phone.public());
+    let person = PersonId::from_bytes([0x0f; 32]);
+    let (name, capacity) = ("phone".to_owned(), Capacity::Limited);
     let add =
-        RosterAction::Add { member, name: "phone".to_owned(), capacity: Capacity::Limited, sealing: None };
+        RosterAction::Add { member, name, capacity, sealing: None, consent: Some(phone.consent(ROSTER)) };
     let add_person = RosterAction::Add {
-        member: Member::Person(PersonId::from_bytes([0x0f; 32])),
+        member: Member::Person(person),
         name: String::new(),
         capacity: Capacity::Full,
         sealing: None,
+        consent: None,
     };
     let recover = RosterAction::Recover {
         device: by,
         name: "new laptop".to_owned(),
         recovery_key: phrase().secret().public(),
         next_recovery: [0x10; 32],
+        consent: key.consent(ROSTER),
     };
     let remove = RosterAction::Remove { member, keep: vec![id(0x11), id(0x12)] };
+    let remove_person = RosterAction::Remove { member: Member::Person(person), keep: vec![] };
+    let rename = RosterAction::Rename { member: Some(member), name: "old phone".to_owned() };
+    let rename_all = RosterAction::Rename { member: None, name: "Benjamin".to_owned() };
     let invite = invitation().public();
-    let revoke = Revoke { resource, target: id(0x13), issuer: Issuer::Person(owner), by };
+    let revoke = Revoke { resource, target: id(0x13), issuer: Issuer::Person(owner), erase: false, by };
+    let erase = Revoke { issuer: Issuer::Group(owner), erase: true, ..revoke.clone() };
     let exclude = Exclude { resource, changes: vec![[0x14; 32]], reason: "unloadable".to_owned(), by };
     let keys =
         Keys { resource, epoch: 2, previous: vec![id(0x15)], sealed: vec![(owner, vec![0x16; 80])], by };
     let device = Signer::Device(by);
+    let to_person = grant(Parent::Genesis, device, Audience::Person(owner));
+    let answer = Grant { redeems: Some(id(0x1c)), ..to_person.clone() };
+    let group = PersonId::from_bytes([0x1d; 32]);
+    let to_group = Grant { issuer: Issuer::Group(owner), to: Audience::Group(group), ..to_person.clone() };
+    let to_invite = grant(Parent::Genesis, device, Audience::Invite(invite));
+    let confirmed = Grant { confirm: true, uses: None, ..to_invite.clone() };
     let offline = grant(Parent::Grant(id(0x17)), Signer::Invite(invite), Audience::Person(owner));
+    let signed = |record: Record| record.sign(&key).unwrap();
     vec![
-        ("roster-genesis", Record::RosterGenesis(roster_genesis).sign(&key).unwrap()),
-        ("roster-add", operation(add).sign(&key).unwrap()),
-        ("roster-add-person", operation(add_person).sign(&key).unwrap()),
-        ("roster-remove", operation(remove).sign(&key).unwrap()),
-        ("roster-recover", operation(recover).sign_as_recovery(&phrase().secret()).unwrap()),
-        ("genesis", Record::Genesis(genesis).sign(&key).unwrap()),
-        ("grant-to-person", grant(Parent::Genesis, device, Audience::Person(owner)).sign(&key).unwrap()),
-        ("grant-to-invite", grant(Parent::Genesis, device, Audience::Invite(invite)).sign(&key).unwrap()),
-        ("grant-by-invite", offline.sign_as_invite(&invitation()).unwrap()),
-        ("revoke", Record::Revoke(revoke).sign(&key).unwrap()),
-        ("exclude", Record::Exclude(exclude).sign(&key).unwrap()),
-        ("tombstone", Record::Tombstone(Tombstone { resource, by }).sign(&key).unwrap()),
-        ("keys", Record::Keys(keys).sign(&key).unwrap()),
+        ("roster-genesis", signed(Record::RosterGenesis(roster_genesis))),
+        ("roster-add", signed(operation(None, add))),
+        ("roster-remove", signed(operation(None, remove))),
+        ("roster-recover", operation(None, recover).sign_as_recovery(&phrase().secret()).unwrap()),
+        ("roster-rename", signed(operation(None, rename))),
+        ("roster-rename-itself", signed(operation(None, rename_all))),
+        ("group-genesis", signed(Record::RosterGenesis(group_genesis))),
+        ("group-add", signed(operation(Some(owner), add_person))),
+        ("group-remove", signed(operation(Some(owner), remove_person))),
+        ("genesis", signed(Record::Genesis(genesis))),
+        ("genesis-of-space", signed(Record::Genesis(space))),
+        ("genesis-of-shelf", signed(Record::Genesis(shelf))),
+        ("grant-to-person", signed(Record::Grant(to_person))),
+        ("grant-to-group", signed(Record::Grant(to_group))),
+        ("grant-to-invite", signed(Record::Grant(to_invite))),
+        ("grant-to-invite-confirmed", signed(Record::Grant(confirmed))),
+        ("grant-that-redeems", signed(Record::Grant(answer))),
+        ("grant-by-invite", Record::Grant(offline).sign_as_invite(&invitation()).unwrap()),
+        ("revoke", signed(Record::Revoke(revoke))),
+        ("revoke-and-erase", signed(Record::Revoke(erase))),
+        ("exclude", signed(Record::Exclude(exclude))),
+        ("tombstone", signed(Record::Tombstone(Tombstone { resource, by }))),
+        ("keys", signed(Record::Keys(keys))),
     ]
 }
 
 fn claim() -> SignedClaim {
+    claim_for(Some(ROSTER))
+}
+
+/// A claim for a person, or else one to become a device of the inviter's.
+fn claim_for(person: Option<PersonId>) -> SignedClaim {
     let claim = Claim {
         invite: invitation().public(),
         challenge: [0x18; 32],
         inviter: DeviceId::from_bytes([0x19; 32]),
         joiner: laptop().public(),
-        person: Some(PersonId::from_bytes([0x0a; 32])),
+        person,
         exporter: [0x1a; 32],
         name: "laptop".to_owned(),
+        consent: person.is_none().then(|| laptop().consent(ROSTER)),
     };
     claim.sign(&invitation(), &laptop()).unwrap()
 }
@@ -189,6 +238,9 @@ fn claims_are_encoded_as_they_were() {
     let bytes = unhex(&check("claim", "hex", &hex(claim().bytes())));
     let read = SignedClaim::decode(&bytes).unwrap().verify().unwrap();
     assert_eq!(read.claim().name, "laptop");
+    let bytes = unhex(&check("claim-to-pair", "hex", &hex(claim_for(None).bytes())));
+    let read = SignedClaim::decode(&bytes).unwrap().verify().unwrap();
+    assert_eq!(read.consents_to(ROSTER), Some(laptop().consent(ROSTER)));
 }
 
 #[test]
@@ -234,14 +286,18 @@ fn no_damaged_record_is_read_as_another() {
 
 #[test]
 fn no_damaged_claim_is_believed() {
-    let bytes = claim().bytes().to_vec();
-    for end in 0..bytes.len() {
-        assert!(SignedClaim::decode(&bytes[..end]).and_then(SignedClaim::verify).is_err(), "cut to {end}");
-    }
-    for at in 0..bytes.len() {
-        let mut damaged = bytes.clone();
-        damaged[at] ^= 1;
-        assert!(SignedClaim::decode(&damaged).and_then(SignedClaim::verify).is_err(), "at {at}");
+    for bytes in [claim().bytes().to_vec(), claim_for(None).bytes().to_vec()] {
+        for end in 0..bytes.len() {
+            assert!(
+                SignedClaim::decode(&bytes[..end]).and_then(SignedClaim::verify).is_err(),
+                "cut to {end}"
+            );
+        }
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(SignedClaim::decode(&damaged).and_then(SignedClaim::verify).is_err(), "at {at}");
+        }
     }
 }
 
@@ -263,12 +319,12 @@ fn what_a_peer_would_refuse_is_not_signed() {
 fn a_set_in_another_order_is_no_record() {
     let (name, record) = records().remove(1);
     assert_eq!(name, "roster-add");
-    // Version, tag, roster, device, count: then two ids.
-    let ids = 67..131;
+    // Version, tag, roster, device, no person, count: then two ids.
+    let ids = 68..132;
     let mut exchanged = record.bytes().to_vec();
     exchanged[ids.clone()].rotate_left(32);
     assert!(UnverifiedRecord::decode(&exchanged).is_err());
     let mut twice = record.bytes().to_vec();
-    twice.copy_within(67..99, 99);
+    twice.copy_within(68..100, 100);
     assert!(UnverifiedRecord::decode(&twice).is_err());
 }

@@ -7,13 +7,19 @@
 
 mod admission;
 mod bits;
+mod blame;
 mod edit;
+mod fork;
 mod graph;
 mod held;
 mod ingest;
+mod mark;
 mod materialise;
+mod reapply;
+mod seniority;
 mod serve;
 mod settle;
+mod settlement;
 mod state;
 mod vouches;
 
@@ -30,11 +36,15 @@ use crate::store::Write;
 use crate::version::VersionVector;
 use bits::Bits;
 use graph::Graph;
+use settlement::Settled;
 use vouches::Vouches;
 
+pub use blame::{BlameError, BlamePart, BlameSpan};
 pub use edit::{EditError, Edited, Unstorable};
-pub use held::{Held, HeldReason, HistoryEntry};
+pub use fork::{Branch, Decision, Fork};
+pub use held::{Held, HeldReason, HistoryEntry, Rule, Voucher};
 pub use ingest::{Batch, IngestReport};
+pub use reapply::{MAX_LOST_WORK, Turn};
 pub use serve::{Peer, Served, Want};
 pub use settle::TakeInError;
 pub use state::{LoadError, Stored, Summary, remove_content};
@@ -124,7 +134,15 @@ pub struct Document {
     /// What the rule admits; the Automerge document holds exactly these.
     admitted: Bits,
     forkers: BTreeSet<DeviceId>,
-    lost_branches: Vec<(u32, u32)>,
+    settled: Vec<Settled>,
+    /// What is on a losing branch, and by which of the forks settled.
+    losing: BTreeMap<u32, usize>,
+    /// Honest changes that were accepted here and lost with a branch.
+    lost_work: BTreeSet<ChangeHash>,
+    /// Those of them that could not be applied again, or not all of them.
+    not_reapplied: BTreeSet<ChangeHash>,
+    /// Those of them that need no applying as long as nothing that is shown goes: all that they did is so.
+    needless: BTreeSet<ChangeHash>,
     /// Heads accepted here that nobody's vouch covers any more.
     pinned: BTreeSet<ChangeHash>,
     /// Changes on which Automerge failed here.
@@ -136,6 +154,8 @@ pub struct Document {
     seed: [u8; 32],
     drawn: u64,
     counter: u64,
+    /// The last vouch that this store signed.
+    signed: Option<RecordId>,
     next_pack: u64,
     /// Local changes that no flush has written yet, and their number in all.
     unflushed: Vec<u32>,
@@ -163,7 +183,11 @@ impl Document {
             vouches: Vouches::default(),
             admitted: Bits::default(),
             forkers: BTreeSet::new(),
-            lost_branches: Vec::new(),
+            settled: Vec::new(),
+            losing: BTreeMap::new(),
+            lost_work: BTreeSet::new(),
+            not_reapplied: BTreeSet::new(),
+            needless: BTreeSet::new(),
             pinned: BTreeSet::new(),
             failed: BTreeSet::new(),
             orphans: BTreeMap::new(),
@@ -172,6 +196,7 @@ impl Document {
             seed,
             drawn: 0,
             counter: 0,
+            signed: None,
             next_pack: 0,
             unflushed: Vec::new(),
             edits: 0,

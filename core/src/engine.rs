@@ -34,7 +34,7 @@
 //! let me = Arc::new(identity);
 //! let mut engine = Engine::new(Arc::clone(&me), StoredEngine::read(&store)?, [2; 32]);
 //! let mut documents = BTreeMap::new();
-//! let command = Command::Create { name: "groceries".to_owned() };
+//! let command = Command::Create { name: "groceries".to_owned(), space: None };
 //! let mut inputs = VecDeque::from([Input::Started, Input::Command { id: CommandId(1), command }]);
 //! let mut answer = None;
 //! while let Some(input) = inputs.pop_front() {
@@ -70,29 +70,35 @@ mod access;
 mod audience;
 mod commands;
 mod commit;
+mod consequences;
 mod content;
 mod event;
+mod introduction;
 mod open_invite;
 mod rows;
 mod session;
+mod standing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use automerge::ChangeHash;
-use katori_acl::{Access, DeviceId, InviteKey, Registry, ResourceId, Subject};
+use katori_acl::{Access, DeviceId, InviteKey, PersonId, Registry, ResourceId, ResourceKind, Subject};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::document::{Batch, Document, Done, Summary, TakeInError, Want};
+use crate::document::{Batch, Document, Done, Summary, TakeInError, Turn, Want};
 use crate::identity::Identity;
 use crate::store::Write;
 use crate::time::Timestamp;
+use crate::wire::Size;
 
-pub use commands::{Answer, Command, CommandError, Offer};
+pub use commands::{Answer, Command, CommandError, Invitees, Offer, Preview, RevokeTerms};
+pub use consequences::{Consequence, Consequences};
 pub use event::Event;
-pub use open_invite::{InvitePurpose, OpenInvite};
+pub use introduction::MAX_INTRODUCTION_BYTES;
+pub use open_invite::{InvitePurpose, JoinRequest, MAX_REQUESTS, OpenInvite, RequestState};
 pub use rows::{EngineError, Standing, StoredEngine, record_row};
 pub use session::FAREWELL_BYTES;
 
@@ -104,6 +110,13 @@ use session::Session;
 
 /// The longest that a vouch which is owed waits for others to make it unnecessary.
 pub const VOUCH_DELAY: Duration = Duration::from_secs(2);
+/// The longest that the author of work on the losing branch of a fork waits before writing it again, in case more
+/// of the fork comes to light; how long another device of the same person waits for the author's; and how long
+/// anybody else waits for either.
+pub const REAPPLY_DELAYS: [Duration; 3] =
+    [Duration::from_secs(2), Duration::from_secs(30), Duration::from_mins(2)];
+/// How long a device that lost its last role here may stay connected, to hand over what it had not sent.
+pub const FAREWELL_TIME: Duration = Duration::from_secs(5);
 /// How often expiry is looked at.
 pub const EXPIRY_CHECK: Duration = Duration::from_secs(30);
 /// Bytes queued for one peer above which it is sent nothing more until some have left: slow peers get what is
@@ -194,8 +207,12 @@ pub enum Input {
 pub enum Timer {
     /// A vouch is owed for this document.
     Discharge(ResourceId),
+    /// Work on the losing branch of a fork is to be written again in this document.
+    Reapply(ResourceId),
     /// Look for grants that have expired.
     Expiry,
+    /// A connected device shares nothing with this one any more.
+    CutOff(DeviceId),
 }
 
 /// What the engine wants done.
@@ -271,6 +288,8 @@ pub enum CloseReason {
     Protocol,
     /// The two share nothing any more.
     NothingShared,
+    /// Somebody here does not want to talk to it.
+    Blocked,
 }
 
 /// Work on one document.
@@ -303,6 +322,8 @@ pub enum Task {
     Vouch,
     /// Sign what is owed, if it still is.
     Discharge,
+    /// Write again what lies on the losing branch of a fork, as far as that falls to this device in this turn.
+    Reapply(Turn),
     /// Take in changes that are held back.
     TakeIn(Vec<ChangeHash>),
     /// Drop what waits of peers that have gone.
@@ -330,6 +351,7 @@ impl Task {
             Self::Serve(wants) => document.serve_all(wants),
             Self::Vouch => document.vouch(),
             Self::Discharge => document.discharge(),
+            Self::Reapply(turn) => document.reapply(turn),
             Self::ForgetOrphans(peers) => {
                 document.forget_orphans(&peers);
                 Done::default()
@@ -353,6 +375,8 @@ struct DocumentState {
     farewells: BTreeSet<DeviceId>,
     /// Vouches that travel with a revocation signed here.
     escort: Vec<Vec<u8>>,
+    /// Of an offer: how many changes and bytes its peers say it has.
+    offered: Option<Size>,
 }
 
 /// See the module.
@@ -364,12 +388,14 @@ pub struct Engine {
     documents: BTreeMap<ResourceId, DocumentState>,
     receipts: BTreeMap<(ResourceId, DeviceId), Vec<ChangeHash>>,
     invites: BTreeMap<InviteKey, OpenInvite>,
+    /// People whose devices are refused.
+    blocked: BTreeSet<PersonId>,
     sessions: BTreeMap<DeviceId, Session>,
     commits: Commits,
     access_now: Option<AccessChange>,
     access_next: AccessChange,
     acquaintances: Acquaintances,
-    pending_revokes: commands::Pending,
+    pending: commands::Pending,
     works: u64,
     /// Documents whose content is being removed from the store.
     removing: BTreeSet<ResourceId>,
@@ -388,6 +414,7 @@ impl Engine {
                 work: HeldWork::default(),
                 farewells: row.farewells,
                 escort: row.escort,
+                offered: None,
             };
             (id, state)
         });
@@ -398,12 +425,13 @@ impl Engine {
             documents: documents.collect(),
             receipts: stored.receipts,
             invites: stored.invites.into_iter().map(|invite| (invite.key, invite)).collect(),
+            blocked: stored.blocked,
             sessions: BTreeMap::new(),
             commits: Commits::default(),
             access_now: None,
             access_next: AccessChange::default(),
             acquaintances: Acquaintances::default(),
-            pending_revokes: commands::Pending::new(),
+            pending: commands::Pending::new(),
             works: 0,
             removing: BTreeSet::new(),
             failed: None,
@@ -418,6 +446,7 @@ impl Engine {
                 let documents: Vec<ResourceId> = self.documents.keys().copied().collect();
                 for document in &documents {
                     self.schedule_discharge(now, *document);
+                    self.schedule_reapply(now, *document);
                 }
                 self.tell_peers(documents);
                 self.schedule(now + EXPIRY_CHECK, Timer::Expiry);
@@ -438,6 +467,7 @@ impl Engine {
             }
             Input::Command { id, command } => self.command(now, id, command),
         }
+        self.take_steps(now);
         self.commit();
     }
 
@@ -485,6 +515,31 @@ impl Engine {
         self.registry.access(document)
     }
 
+    /// How large a document on offer is, as a device that holds it says.
+    #[must_use]
+    pub fn offered_size(&self, document: ResourceId) -> Option<Size> {
+        self.documents.get(&document)?.offered
+    }
+
+    /// Whether this device belongs to somebody who is refused here.
+    #[must_use]
+    pub fn blocked(&self, device: &DeviceId) -> bool {
+        !self.blocked.is_empty()
+            && self.registry.person_of(*device).is_some_and(|person| self.blocked.contains(&person))
+    }
+
+    /// The people whose devices are refused here.
+    #[must_use]
+    pub fn blocked_persons(&self) -> &BTreeSet<PersonId> {
+        &self.blocked
+    }
+
+    /// Whether this is a document, or a shelf, whose content is held here. A space has none of its own.
+    #[must_use]
+    pub fn holds_content(&self, document: ResourceId) -> bool {
+        self.standing(document).has_content() && self.registry.kind_of(document) != Some(ResourceKind::Space)
+    }
+
     fn act(&mut self, action: Action) {
         self.actions.push_back(action);
     }
@@ -518,6 +573,8 @@ impl Engine {
     fn timer(&mut self, now: Timestamp, timer: Timer) {
         match timer {
             Timer::Discharge(document) => self.discharge_due(now, document),
+            Timer::Reapply(document) => self.reapply_due(now, document),
+            Timer::CutOff(peer) => self.cut_off_due(now, peer),
             Timer::Expiry => {
                 self.expire(now);
                 self.schedule(now + EXPIRY_CHECK, Timer::Expiry);

@@ -1,7 +1,8 @@
 //! Who this device is, and the rows that say so.
 
 use katori_acl::{
-    DeviceId, DeviceKey, PersonId, Record, RosterGenesis, RosterKind, SignError, Subject, VerifiedRecord,
+    DeviceId, DeviceKey, Inserted, PersonId, Record, RecoveryPhrase, Registry, RosterAction, RosterGenesis,
+    RosterKind, RosterOperation, SignError, Subject, VerifiedRecord,
 };
 use thiserror::Error;
 
@@ -30,6 +31,26 @@ pub enum IdentityError {
     /// The rows are missing or of the wrong size.
     #[error("the store holds no identity; it was not made by `init`, or is damaged")]
     Missing,
+}
+
+/// Why recovery words bring nobody back. Nothing was signed.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum RecoverError {
+    /// The records hold no person's roster.
+    #[error("what came holds no person's roster; ask whoever made the ticket to make a new one")]
+    NoRoster,
+    /// The roster commits to other words.
+    #[error(
+        "these words are not the ones that {0} is recovered by: words that were used once are replaced by new ones"
+    )]
+    WrongWords(String),
+    /// The record cannot be signed.
+    #[error("the record cannot be signed: {0}; try a shorter name for this device")]
+    Sign(#[from] SignError),
+    /// The record does not count.
+    #[error("the roster does not take the recovery: it is damaged or incomplete; ask for a new ticket")]
+    NotTaken,
 }
 
 /// What a person begins with.
@@ -61,6 +82,7 @@ impl Identity {
             kind: RosterKind::Person,
             founder: key.public(),
             founder_name: founding.device_name,
+            founder_person: None,
             name: founding.person_name,
             recovery: founding.recovery,
             sealing: None,
@@ -72,6 +94,61 @@ impl Identity {
             Subject::Resource(resource) => PersonId::from_bytes(*resource.as_bytes()),
         };
         Ok((Self { key, person }, genesis))
+    }
+
+    /// Comes back as a person after all devices are lost: a new device with this key, brought in by the recovery
+    /// words, and the roster in which it outranks every other. `next` are the words for another time; the old
+    /// ones count no more after them.
+    ///
+    /// # Errors
+    /// [`RecoverError`] if the words are not this person's, or the roster is none.
+    pub fn recover(
+        key: DeviceKey,
+        words: &RecoveryPhrase,
+        next: &RecoveryPhrase,
+        mut roster: Vec<VerifiedRecord>,
+        device_name: String,
+    ) -> Result<(Self, Vec<VerifiedRecord>), RecoverError> {
+        let genesis = roster.iter().find_map(|record| match (record.record(), record.subject()) {
+            (Record::RosterGenesis(genesis), Subject::Roster(person))
+                if genesis.kind == RosterKind::Person =>
+            {
+                Some(person)
+            }
+            _ => None,
+        });
+        let person = genesis.ok_or(RecoverError::NoRoster)?;
+        roster.retain(|record| record.subject() == Subject::Roster(person));
+        let mut registry = Registry::new();
+        for record in &roster {
+            registry.insert(record.clone());
+        }
+        let known = registry.roster(person).ok_or(RecoverError::NoRoster)?;
+        if known.recovery != words.hash() {
+            return Err(RecoverError::WrongWords(known.name.clone()));
+        }
+        let secret = words.secret();
+        let recover = Record::RosterOperation(RosterOperation {
+            roster: person,
+            person: None,
+            by: key.public(),
+            previous: known.heads(),
+            action: RosterAction::Recover {
+                device: key.public(),
+                name: device_name,
+                recovery_key: secret.public(),
+                next_recovery: next.hash(),
+                consent: key.consent(person),
+            },
+        })
+        .sign_as_recovery(&secret)?;
+        let taken = registry.insert(recover.clone()) == Inserted::New
+            && registry.roster(person).is_some_and(|roster| roster.is_full(&key.public()));
+        if !taken {
+            return Err(RecoverError::NotTaken);
+        }
+        roster.push(recover);
+        Ok((Self { key, person }, roster))
     }
 
     /// The rows a store begins with: who this device is, and its person's roster.

@@ -25,6 +25,15 @@ const MAX_VOUCH_BYTES: usize = crate::vouch::MAX_VOUCH_BYTES;
 /// Heads in a receipt.
 const MAX_HEADS: usize = 1 << 14;
 
+/// How large a document is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    /// How many changes it has.
+    pub changes: u64,
+    /// How many bytes they have, as Automerge writes each.
+    pub bytes: u64,
+}
+
 /// One frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
@@ -51,6 +60,8 @@ pub enum Frame {
         vouches: Vec<Vec<u8>>,
         /// Whether this answers a [`Frame::Have`]; otherwise it tells of something new.
         answer: bool,
+        /// How large the document is, for whoever has not accepted it yet.
+        size: Option<Size>,
     },
     /// "Of this document I have this; send me the rest, now and as it comes."
     Version {
@@ -97,11 +108,13 @@ impl Frame {
                 subject.encode(writer.byte(2));
                 writer.list(ids, |writer, id| id.encode(writer));
             }
-            Self::Records { subject, records, vouches, answer } => {
+            Self::Records { subject, records, vouches, answer, size } => {
                 subject.encode(writer.byte(3));
                 write_blobs(&mut writer, records);
                 write_blobs(&mut writer, vouches);
-                writer.byte(u8::from(*answer));
+                writer.byte(u8::from(*answer)).option(*size, |writer, size| {
+                    writer.uint(size.changes).uint(size.bytes);
+                });
             }
             Self::Version { document, version, vouches } => {
                 document.encode(writer.byte(4));
@@ -151,6 +164,7 @@ impl Frame {
                 records: read_blobs(&mut reader, "records", MAX_RECORDS, MAX_RECORD_BYTES)?,
                 vouches: read_blobs(&mut reader, "vouches", MAX_VOUCHES, MAX_VOUCH_BYTES)?,
                 answer: read_flag(&mut reader)?,
+                size: reader.option(|reader| Ok(Size { changes: reader.uint()?, bytes: reader.uint()? }))?,
             },
             4 => Self::Version {
                 document: ResourceId::decode(&mut reader)?,

@@ -3,24 +3,26 @@
 //! Our own loop instead of iroh's router, which closes the whole endpoint when one handler panics and bounds
 //! nothing. Each connection has a task of its own, a bound on how many there are, and a limit on every step.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use iroh::Endpoint;
 use iroh::endpoint::{Connection, Incoming};
+use iroh::{Endpoint, EndpointAddr};
 use katori_acl::DeviceId;
+use katori_core::engine::Engine;
 use katori_core::wire::SYNC_ALPN;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::address::{AddressBook, device_of, to_dial};
-use crate::driver::{Candidate, Message};
+use crate::driver::{self, Candidate, Message};
 use crate::endpoint::contact;
-use crate::greeting::{CloseCode, Greeted, Greeting, Hello, Instance, JOIN_ALPN};
-use crate::guests::{Greetings, JoinGate};
-use crate::join::Inviter;
+use crate::greeting::{CloseCode, Greeted, Greeting, GreetingError, Hello, Instance, JOIN_ALPN};
+use crate::guests::Greetings;
+use crate::join::{Inviter, Presented};
 use crate::link::{self, Admitted};
+use crate::randomness::random;
 use crate::status::path_of;
 
 /// Connections that have come in and are not links yet. A stranger holds such a place for no longer than a
@@ -37,11 +39,12 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Gate {
     pub(crate) endpoint: Endpoint,
-    pub(crate) instance: Instance,
+    /// Drawn at the start, and whenever this device has moved.
+    pub(crate) instance: Mutex<Instance>,
     pub(crate) book: Arc<AddressBook>,
     pub(crate) messages: mpsc::Sender<Message>,
-    pub(crate) joins: JoinGate,
     pub(crate) inviter: Inviter,
+    pub(crate) presented: Presented,
     pub(crate) greetings: Greetings,
 }
 
@@ -65,9 +68,7 @@ impl Gate {
             let gate = Arc::clone(&self);
             // A panic in it ends this task and nothing else.
             tokio::spawn(async move {
-                let linked = gate.arrive(incoming).await;
-                drop(place);
-                if let Some((greeted, admitted, welcome)) = linked {
+                if let Some((greeted, admitted, welcome)) = gate.arrive(incoming, place).await {
                     let span = tracing::info_span!("link", peer = %greeted.peer.short(), dialled = "there");
                     link::run(greeted, admitted, Some(welcome), gate.messages.clone()).instrument(span).await;
                 }
@@ -75,7 +76,11 @@ impl Gate {
         }
     }
 
-    async fn arrive(&self, incoming: Incoming) -> Option<(Greeted, Admitted, Vec<u8>)> {
+    async fn arrive(
+        &self,
+        incoming: Incoming,
+        place: OwnedSemaphorePermit,
+    ) -> Option<(Greeted, Admitted, Vec<u8>)> {
         let accepting =
             incoming.accept().inspect_err(|error| tracing::debug!(%error, "no handshake")).ok()?;
         let connection = match timeout(HANDSHAKE_TIMEOUT, accepting).await {
@@ -87,10 +92,7 @@ impl Gate {
             Err(_) => return None,
         };
         if connection.alpn() == JOIN_ALPN {
-            match self.joins.enter(Instant::now()) {
-                Some(_place) => self.inviter.receive(connection).await,
-                None => CloseCode::Busy.close(&connection),
-            }
+            self.inviter.receive(connection, place).await;
             return None;
         }
         self.greet(connection).await
@@ -126,6 +128,14 @@ impl Gate {
         }
     }
 
+    /// This device has moved: what it dials from now on takes the place of what others had dialled.
+    pub(crate) fn renew_instance(&self) {
+        match random() {
+            Ok(instance) => *self.instance.lock().unwrap_or_else(PoisonError::into_inner) = instance,
+            Err(error) => tracing::warn!(%error, "no new instance"),
+        }
+    }
+
     /// Dials a device and runs the link that comes of it, or tells the driver that none did.
     pub(crate) async fn dial(&self, peer: DeviceId) {
         if let Some((greeted, admitted)) = self.reach(peer).await {
@@ -139,24 +149,12 @@ impl Gate {
 
     async fn reach(&self, peer: DeviceId) -> Option<(Greeted, Admitted)> {
         let address = to_dial(peer, &self.book.addresses(&peer))?;
-        let connection = match timeout(DIAL_TIMEOUT, self.endpoint.connect(address, SYNC_ALPN)).await {
-            Ok(Ok(connection)) => connection,
-            Ok(Err(error)) => {
-                tracing::debug!(peer = %peer.short(), %error, "cannot be reached");
-                return None;
-            }
-            Err(_) => {
-                tracing::debug!(peer = %peer.short(), "does not answer");
-                return None;
-            }
-        };
-        let greeted = match Greeted::dialling(connection, self.hello()).await {
-            Ok(greeted) => greeted,
-            Err(error) => {
-                tracing::info!(peer = %peer.short(), %error, "no link");
-                return None;
-            }
-        };
+        let mut greeted = self.knock(address.clone()).await;
+        if matches!(greeted, Err(GreetingError::Unknown)) && self.introduce(peer, address.clone()).await {
+            greeted = self.knock(address).await;
+        }
+        let greeted =
+            greeted.inspect_err(|error| tracing::info!(peer = %peer.short(), %error, "no link")).ok()?;
         match self.admit(&greeted, true).await {
             Ok(admitted) => Some((greeted, admitted)),
             Err(code) => {
@@ -166,8 +164,24 @@ impl Gate {
         }
     }
 
+    /// Dials, and says hello.
+    async fn knock(&self, address: EndpointAddr) -> Result<Greeted, GreetingError> {
+        let dialled = timeout(DIAL_TIMEOUT, self.endpoint.connect(address, SYNC_ALPN)).await;
+        let connection = dialled.map_err(|_| GreetingError::TimedOut)?;
+        let connection = connection.map_err(|error| GreetingError::Lost(error.to_string()))?;
+        Greeted::dialling(connection, self.hello()).await
+    }
+
+    /// Presents what entitles this device to one that does not know it. Says whether it does now.
+    async fn introduce(&self, peer: DeviceId, address: EndpointAddr) -> bool {
+        let question = move |engine: &Engine| engine.introduction_for(peer);
+        let Some(records) = driver::ask(&self.messages, question).await else { return false };
+        self.presented.present(&self.endpoint, peer, address, records).await
+    }
+
     fn hello(&self) -> Hello {
-        Hello { instance: self.instance, addresses: contact(&self.endpoint).addresses }
+        let instance = *self.instance.lock().unwrap_or_else(PoisonError::into_inner);
+        Hello { instance, addresses: contact(&self.endpoint).addresses }
     }
 
     async fn admit(&self, greeted: &Greeted, dialled_here: bool) -> Result<Admitted, CloseCode> {

@@ -117,6 +117,15 @@ impl Dialer {
         }
     }
 
+    /// There is a link that may be dead.
+    pub(crate) fn dial_again(&mut self, now: Timestamp, device: &DeviceId) {
+        if let Some(state) = self.wanted.get_mut(device)
+            && matches!(state.standing, Standing::Linked { .. })
+        {
+            state.standing = Standing::Waiting { until: now };
+        }
+    }
+
     /// The network changed.
     pub(crate) fn nudge_all(&mut self, now: Timestamp) {
         let devices: Vec<DeviceId> = self.wanted.keys().copied().collect();
@@ -225,6 +234,19 @@ mod tests {
         dialer.linked(later, device(1));
         dialer.unlinked(later, device(1), false);
         assert_eq!(dialer.standings().count(), 0);
+    }
+
+    #[test]
+    fn a_link_that_may_be_dead_is_dialled_and_kept_if_that_fails() {
+        let mut dialer = Dialer::new(7);
+        dialer.set_wanted(NOW, &BTreeSet::from([device(1)]));
+        dialer.linked(NOW, device(1));
+        dialer.nudge_all(NOW);
+        assert_eq!(dialer.take_due(NOW), [], "a link is dialled again only for a reason");
+        dialer.dial_again(NOW, &device(1));
+        assert_eq!(dialer.take_due(NOW), [device(1)]);
+        dialer.linked(NOW, device(1));
+        assert_eq!((dialer.take_due(NOW), dialer.next_due()), (Vec::new(), None));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(crate) use clock::Clock;
 pub(crate) use links::Candidate;
 use links::Links;
 
+/// Devices that are looked for at once: as many as a recovery has contacts, with room to spare.
+const MAX_SOUGHT: usize = 64;
 /// Messages that wait for the driver. Senders wait when there are more; what one peer can have waiting is
 /// bounded by its flow control besides.
 pub(crate) const MESSAGES: usize = 256;
@@ -67,7 +69,12 @@ pub(crate) enum Message {
     Ask(Question),
     /// Devices may be found there.
     Learned(Vec<Contact>),
-    NetworkChanged,
+    /// The same, and they are to be dialled although nothing is known to be shared with them.
+    Sought(Vec<Contact>),
+    /// This device has other addresses than before, and perhaps none of those under which it was known.
+    NetworkChanged {
+        has_moved: bool,
+    },
     /// Ends everything, in peace.
     Close,
 }
@@ -76,6 +83,30 @@ impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Message").finish_non_exhaustive()
     }
+}
+
+/// Gives the engine a command; nothing if the driver is gone.
+pub(crate) async fn command(
+    messages: &mpsc::Sender<Message>,
+    command: Command,
+) -> Option<Result<Answer, CommandError>> {
+    let (reply, answer) = oneshot::channel();
+    messages.send(Message::Command(command, reply)).await.ok()?;
+    answer.await.ok()
+}
+
+/// Asks the engine something; nothing if the driver is gone, or the question panicked.
+pub(crate) async fn ask<R: Send + 'static>(
+    messages: &mpsc::Sender<Message>,
+    question: impl FnOnce(&Engine) -> R + Send + 'static,
+) -> Option<R> {
+    let (reply, answer) = oneshot::channel();
+    let question = Box::new(move |engine: &Engine| {
+        // Whoever asked may have stopped waiting.
+        let _ = reply.send(question(engine));
+    });
+    messages.send(Message::Ask(question)).await.ok()?;
+    answer.await.ok()
 }
 
 /// How quiet it is.
@@ -110,7 +141,10 @@ pub(crate) struct Driver {
     around: Surroundings,
     links: Links,
     dialer: Dialer,
+    known: BTreeSet<DeviceId>,
     wanted: BTreeSet<DeviceId>,
+    /// Devices with which nothing is known to be shared yet.
+    sought: BTreeSet<DeviceId>,
     timers: BTreeSet<(Timestamp, u64, Timer)>,
     timers_set: u64,
     replies: BTreeMap<CommandId, oneshot::Sender<Result<Answer, CommandError>>>,
@@ -130,7 +164,9 @@ impl Driver {
             around,
             links,
             dialer: Dialer::new(dice),
+            known: BTreeSet::new(),
             wanted: BTreeSet::new(),
+            sought: BTreeSet::new(),
             timers: BTreeSet::new(),
             timers_set: 0,
             replies: BTreeMap::new(),
@@ -220,7 +256,11 @@ impl Driver {
             Message::LinkDown { peer, link } => self.link_down(peer, link),
             Message::DialFailed { peer } => {
                 let now = self.clock.now();
-                self.dialer.failed(now, peer);
+                if self.links.is_linked(&peer) {
+                    self.dialer.linked(now, peer);
+                } else {
+                    self.dialer.failed(now, peer);
+                }
             }
             Message::Command(command, reply) => {
                 self.commands += 1;
@@ -237,9 +277,22 @@ impl Driver {
                 }
             }
             Message::Learned(contacts) => self.learn(&contacts),
-            Message::NetworkChanged => {
+            Message::Sought(contacts) => {
+                let me = self.engine.me().device();
+                let others = contacts.iter().map(|contact| contact.device).filter(|device| *device != me);
+                self.sought.extend(others.take(MAX_SOUGHT));
+                self.learn(&contacts);
+                self.welcome_and_dial();
+            }
+            Message::NetworkChanged { has_moved } => {
                 let now = self.clock.now();
                 self.dialer.nudge_all(now);
+                if has_moved {
+                    // Who dialled this device does not find it any more: it dials instead.
+                    for peer in self.links.leave_behind() {
+                        self.dialer.dial_again(now, &peer);
+                    }
+                }
             }
             Message::Close => {
                 self.closing = Some(Instant::now() + LAST_WORDS);
@@ -252,7 +305,8 @@ impl Driver {
         if self.links.remove(peer, link) {
             tracing::info!(peer = %peer.short(), "unlinked");
             let now = self.clock.now();
-            self.dialer.unlinked(now, peer, self.wanted.contains(&peer));
+            let wanted = self.wanted.contains(&peer) || self.sought.contains(&peer);
+            self.dialer.unlinked(now, peer, wanted);
             self.handle(Input::Disconnected { peer });
         }
     }
@@ -308,20 +362,19 @@ impl Driver {
         while let Some(action) = self.engine.poll_action() {
             self.carry_out(action);
         }
-        self.around.guests.set_invites_open(self.engine.invites().any(|invite| invite.uses != Some(0)));
     }
 
     fn carry_out(&mut self, action: Action) {
         match action {
             Action::Send { peer, frame } => self.links.send(peer, frame),
             Action::Consumed { peer, bytes } => self.links.consumed(peer, bytes),
-            Action::Close { peer, reason } => {
-                let code = match reason {
-                    CloseReason::NothingShared => CloseCode::NothingShared,
-                    CloseReason::Protocol | _ => CloseCode::Protocol,
-                };
-                self.links.stop(peer, code);
+            // What was queued before says why, so it leaves first.
+            Action::Close { peer, reason: CloseReason::NothingShared } => {
+                self.links.part(peer, CloseCode::NothingShared);
             }
+            // Whoever is blocked sees what a stranger sees.
+            Action::Close { peer, reason: CloseReason::Blocked } => self.links.stop(peer, CloseCode::Unknown),
+            Action::Close { peer, .. } => self.links.stop(peer, CloseCode::Protocol),
             Action::Work { document, work } => {
                 self.working += 1;
                 let (documents, messages) =
@@ -356,6 +409,16 @@ impl Driver {
         }
     }
 
+    /// Lets in, and dials, whom the engine knows, and whom this device looks for until it does.
+    fn welcome_and_dial(&mut self) {
+        let known: BTreeSet<DeviceId> = self.known.union(&self.sought).copied().collect();
+        let wanted: BTreeSet<DeviceId> = self.wanted.union(&self.sought).copied().collect();
+        self.links.keep_only(&known);
+        self.around.guests.set_known(known);
+        let now = self.clock.now();
+        self.dialer.set_wanted(now, &wanted);
+    }
+
     fn notify(&mut self, event: Event) {
         match &event {
             Event::Durable { document, number } => {
@@ -363,11 +426,10 @@ impl Driver {
                 self.around.storage.put(write);
             }
             Event::Peers { known, wanted } => {
-                self.around.guests.set_known(known.clone());
-                self.links.keep_only(known);
+                self.known.clone_from(known);
                 self.wanted.clone_from(wanted);
-                let now = self.clock.now();
-                self.dialer.set_wanted(now, wanted);
+                self.sought.retain(|device| !known.contains(device));
+                self.welcome_and_dial();
             }
             Event::Settled { peer } => self.links.settled(*peer),
             Event::StoreFailed { error } => self.around.documents.store_failed(error),

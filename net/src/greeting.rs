@@ -25,7 +25,8 @@ const MAX_GREETING_ADDRESS_BYTES: usize = 900;
 const MAX_REFUSAL_BYTES: usize = 200;
 const VERSION: u8 = 1;
 
-/// Drawn at each start: tells a device that started again from one that lost a connection.
+/// Drawn at each start, and when a device has moved: tells one that knows its old connections to be dead from one
+/// that dials at the same time as the other side.
 pub(crate) type Instance = [u8; 8];
 
 /// Why a connection is closed, as the other side is told.
@@ -53,6 +54,11 @@ impl CloseCode {
             Self::Busy => "too much is going on",
             Self::TooSlow => "what was sent is not read",
         }
+    }
+
+    /// Whether a connection was closed for this reason by the other side.
+    pub(crate) fn is_in(self, error: &ConnectionError) -> bool {
+        matches!(error, ConnectionError::ApplicationClosed(close) if close.error_code == self.into())
     }
 
     pub(crate) fn close(self, connection: &Connection) {
@@ -144,6 +150,8 @@ impl Hello {
 pub(crate) enum GreetingError {
     #[error("nothing came in time")]
     TimedOut,
+    #[error("this device is not known there")]
+    Unknown,
     #[error("the other side refused: {0}")]
     Refused(String),
     #[error("what came is not of this protocol: {0}")]
@@ -156,7 +164,7 @@ impl GreetingError {
     pub(crate) fn code(&self) -> CloseCode {
         match self {
             Self::TimedOut => CloseCode::TimedOut,
-            Self::Refused(_) | Self::Lost(_) => CloseCode::Done,
+            Self::Unknown | Self::Refused(_) | Self::Lost(_) => CloseCode::Done,
             Self::Protocol(_) => CloseCode::Protocol,
         }
     }
@@ -164,6 +172,9 @@ impl GreetingError {
 
 impl From<ConnectionError> for GreetingError {
     fn from(error: ConnectionError) -> Self {
+        if CloseCode::Unknown.is_in(&error) {
+            return Self::Unknown;
+        }
         if let ConnectionError::ApplicationClosed(close) = &error {
             return Self::Refused(
                 String::from_utf8_lossy(&close.reason).chars().take(MAX_REFUSAL_BYTES).collect(),
@@ -217,6 +228,7 @@ impl Greeted {
             };
             match answer? {
                 Greeting::Welcome(hello) => Ok((send, receive, hello)),
+                Greeting::Refused(text) if text == CloseCode::Unknown.reason() => Err(GreetingError::Unknown),
                 Greeting::Refused(text) => Err(GreetingError::Refused(text)),
                 Greeting::Hello(_) => Err(GreetingError::Protocol("a hello where a welcome belongs".into())),
             }

@@ -1,7 +1,6 @@
-//! Who may connect: devices that are known here, and, while an invitation is open, anybody who wants to join.
+//! Who may connect: devices that are known here, and, for joining, anybody, few at a time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -12,13 +11,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::address::device_of;
 use crate::greeting::{CloseCode, JOIN_ALPN};
 
+/// The time over which attempts to join and introductions are counted.
+const JOIN_WINDOW: Duration = Duration::from_mins(1);
 /// Attempts to join within [`JOIN_WINDOW`], of all strangers together: no person redeems more tickets, and an
 /// attempt costs two signatures to check.
-const JOIN_ATTEMPTS: usize = 30;
-/// See [`JOIN_ATTEMPTS`].
-const JOIN_WINDOW: Duration = Duration::from_mins(1);
-/// Attempts to join at the same time.
-const JOINS_AT_ONCE: usize = 4;
+const JOINS: Share = Share { at_once: 4, in_window: 30 };
+/// Introductions likewise: each may cost thousands of signatures, and an honest device makes one.
+const INTRODUCTIONS: Share = Share { at_once: 2, in_window: 12 };
+/// Connections of strangers that have said nothing yet. They are as cheap to make as to close.
+const SILENT_AT_ONCE: usize = 16;
 /// Connections of one device that are being greeted. An honest one has one, or two when it has just moved.
 const GREETINGS_PER_DEVICE: usize = 4;
 
@@ -26,7 +27,6 @@ const GREETINGS_PER_DEVICE: usize = 4;
 #[derive(Debug, Default)]
 pub(crate) struct Guests {
     known: RwLock<BTreeSet<DeviceId>>,
-    invites_open: AtomicBool,
 }
 
 impl Guests {
@@ -36,10 +36,6 @@ impl Guests {
 
     pub(crate) fn is_known(&self, device: &DeviceId) -> bool {
         self.known.read().unwrap_or_else(PoisonError::into_inner).contains(device)
-    }
-
-    pub(crate) fn set_invites_open(&self, open: bool) {
-        self.invites_open.store(open, Ordering::Release);
     }
 }
 
@@ -54,13 +50,8 @@ impl EndpointHooks for Doorkeeper {
             return AfterHandshakeOutcome::Accept;
         }
         let peer = device_of(connection.remote_id());
-        let welcome = if connection.alpn() == JOIN_ALPN {
-            // Who joined a moment ago may have lost the answer on the way, and asks again.
-            self.0.invites_open.load(Ordering::Acquire) || self.0.is_known(&peer)
-        } else {
-            self.0.is_known(&peer)
-        };
-        if welcome {
+        // Joining is for those who are not known; who among them is let in is seen from what they show.
+        if connection.alpn() == JOIN_ALPN || self.0.is_known(&peer) {
             return AfterHandshakeOutcome::Accept;
         }
         tracing::info!(peer = %peer.short(), alpn = %String::from_utf8_lossy(connection.alpn()), "refused a stranger");
@@ -69,30 +60,78 @@ impl EndpointHooks for Doorkeeper {
     }
 }
 
-/// Lets few attempts to join through.
+/// How many of something there may be.
+#[derive(Debug, Clone, Copy)]
+struct Share {
+    at_once: usize,
+    in_window: usize,
+}
+
+/// Counts against a share.
 #[derive(Debug)]
-pub(crate) struct JoinGate {
+struct Turnstile {
+    share: Share,
     recent: Mutex<VecDeque<Instant>>,
     at_once: Arc<Semaphore>,
 }
 
-impl JoinGate {
-    pub(crate) fn new() -> Self {
-        Self { recent: Mutex::default(), at_once: Arc::new(Semaphore::new(JOINS_AT_ONCE)) }
+impl Turnstile {
+    fn new(share: Share) -> Self {
+        Self { share, recent: Mutex::default(), at_once: Arc::new(Semaphore::new(share.at_once)) }
     }
 
-    /// Room for one attempt, if there is any now.
-    pub(crate) fn enter(&self, now: Instant) -> Option<OwnedSemaphorePermit> {
+    fn enter(&self, now: Instant) -> Option<JoinPlace> {
         let permit = Arc::clone(&self.at_once).try_acquire_owned().ok()?;
         let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
         while recent.front().is_some_and(|at| now.duration_since(*at) >= JOIN_WINDOW) {
             recent.pop_front();
         }
-        if recent.len() >= JOIN_ATTEMPTS {
+        if recent.len() >= self.share.in_window {
             return None;
         }
         recent.push_back(now);
-        Some(permit)
+        Some(JoinPlace { _permit: permit })
+    }
+}
+
+/// Lets few strangers through at a time. Joining and introductions have shares of their own, so that neither takes
+/// up the room of the other.
+#[derive(Debug)]
+pub(crate) struct JoinGate {
+    silent: Arc<Semaphore>,
+    joins: Turnstile,
+    introductions: Turnstile,
+}
+
+/// A place that a stranger takes up until this is dropped.
+#[derive(Debug)]
+pub(crate) struct JoinPlace {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl JoinGate {
+    pub(crate) fn new() -> Self {
+        Self {
+            silent: Arc::new(Semaphore::new(SILENT_AT_ONCE)),
+            joins: Turnstile::new(JOINS),
+            introductions: Turnstile::new(INTRODUCTIONS),
+        }
+    }
+
+    /// Room for a stranger who has not said yet what it wants.
+    pub(crate) fn arrive(&self) -> Option<JoinPlace> {
+        let permit = Arc::clone(&self.silent).try_acquire_owned().ok()?;
+        Some(JoinPlace { _permit: permit })
+    }
+
+    /// Room for one attempt to join, if there is any now.
+    pub(crate) fn enter_to_join(&self, now: Instant) -> Option<JoinPlace> {
+        self.joins.enter(now)
+    }
+
+    /// Room for one introduction, if there is any now.
+    pub(crate) fn enter_to_introduce(&self, now: Instant) -> Option<JoinPlace> {
+        self.introductions.enter(now)
     }
 }
 
@@ -140,14 +179,26 @@ mod tests {
     #[test]
     fn attempts_to_join_are_few() {
         let (gate, start) = (JoinGate::new(), Instant::now());
-        let held: Vec<_> = (0..JOINS_AT_ONCE).map(|_| gate.enter(start).unwrap()).collect();
-        assert!(gate.enter(start).is_none());
+        let held: Vec<_> = (0..JOINS.at_once).map(|_| gate.enter_to_join(start).unwrap()).collect();
+        assert!(gate.enter_to_join(start).is_none());
         drop(held);
-        for _ in JOINS_AT_ONCE..JOIN_ATTEMPTS {
-            assert!(gate.enter(start).is_some());
+        for _ in JOINS.at_once..JOINS.in_window {
+            assert!(gate.enter_to_join(start).is_some());
         }
-        assert!(gate.enter(start).is_none());
-        assert!(gate.enter(start + JOIN_WINDOW).is_some());
+        assert!(gate.enter_to_join(start).is_none());
+        assert!(gate.enter_to_introduce(start).is_some(), "introductions have a share of their own");
+        assert!(gate.enter_to_join(start + JOIN_WINDOW).is_some());
+    }
+
+    #[test]
+    fn introductions_are_fewer() {
+        let (gate, start) = (JoinGate::new(), Instant::now());
+        for _ in 0..INTRODUCTIONS.in_window {
+            assert!(gate.enter_to_introduce(start).is_some());
+        }
+        assert!(gate.enter_to_introduce(start).is_none());
+        assert!(gate.enter_to_join(start).is_some());
+        assert!(gate.enter_to_introduce(start + JOIN_WINDOW).is_some());
     }
 
     #[test]

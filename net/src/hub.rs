@@ -1,29 +1,33 @@
 //! The handle on everything: one hub per store, shared by all who use it.
 
+mod closing;
+mod joining;
+
 use std::collections::BTreeSet;
 use std::fmt;
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use iroh::{Endpoint, Watcher};
-use katori_acl::{Access, Contact, DeviceId, PersonId, ResourceId, Subject, Ticket};
+use iroh::{Endpoint, EndpointAddr, Watcher};
+use katori_acl::{Access, Contact, DeviceId, PersonId, ResourceId, Ticket};
 use katori_core::document::DocumentLimits;
 use katori_core::engine::{Answer, Command, Engine, Event, StoredEngine};
 use katori_core::identity::Identity;
 use katori_core::store::Store;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 
 use crate::accept::Gate;
 use crate::address::AddressBook;
 use crate::documents::{Documents, Edits, OpenDocument};
-use crate::driver::{Clock, Driver, MESSAGES, Message, Quiet, Surroundings};
+use crate::driver::{self, Clock, Driver, MESSAGES, Message, Quiet, Surroundings};
 use crate::endpoint::{self, Network};
 use crate::error::HubError;
-use crate::guests::{Greetings, Guests, JoinGate};
-use crate::join::{self, Asking, Inviter, JoinError};
+use crate::guests::{Greetings, Guests};
+use crate::join::{Inviter, Pairings, Presented};
+use crate::joins::{self, Joins};
 use crate::randomness::random;
 use crate::settings;
 use crate::status::{Board, PeerStatus};
@@ -31,12 +35,6 @@ use crate::storage::{SharedStore, StorageThread};
 
 /// Events that wait for a listener. One that lags behind by more is told so, and looks at things anew.
 pub const EVENT_CAPACITY: usize = 1024;
-/// How long closing waits for edits to be durable.
-const SAVE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long closing waits until peers were sent what is new.
-const SEND_TIMEOUT: Duration = Duration::from_secs(2);
-/// How long closing waits for the endpoint.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How a hub is to be started.
 #[derive(Clone, Debug, Default)]
@@ -68,7 +66,13 @@ struct Shared {
     documents: Arc<Documents>,
     store: SharedStore,
     storage: StorageThread,
+    joins: Arc<Joins>,
+    pairings: Arc<Pairings>,
+    /// Counts what may let those in who wait.
+    answers: watch::Sender<u64>,
     driver: Mutex<Option<JoinHandle<()>>>,
+    /// Set once closing has begun; true when it is over.
+    closed: OnceLock<watch::Receiver<bool>>,
     tasks: Vec<AbortHandle>,
 }
 
@@ -84,6 +88,7 @@ impl Drop for Shared {
         for task in &self.tasks {
             task.abort();
         }
+        self.joins.stop();
         self.documents.close();
         self.store.take();
     }
@@ -96,6 +101,7 @@ struct Beginning {
     book: AddressBook,
     port: Option<u16>,
     renewals: BTreeSet<ResourceId>,
+    joins: Vec<(Ticket, bool)>,
     store: Store,
 }
 
@@ -107,6 +113,7 @@ impl Beginning {
             book: AddressBook::read(&store)?,
             port: settings::port(&store)?,
             renewals: settings::renewals(&store, store.place())?,
+            joins: joins::read(&store)?,
             store,
         })
     }
@@ -144,10 +151,30 @@ impl Hub {
         let (events, _) = broadcast::channel(EVENT_CAPACITY);
         let (quiet, watched) = watch::channel(Quiet::default());
         let board = Arc::<Board>::default();
-        let gate = match endpoint.clone() {
-            Some(endpoint) => Some(Arc::new(gate(endpoint, &book, &messages)?)),
-            None => None,
-        };
+        let (pairings, answers) = (Pairings::new(), watch::Sender::new(0));
+        let instance = random()?;
+        let gate = endpoint.clone().map(|endpoint| {
+            let (book, guests) = (Arc::clone(&book), Arc::clone(&guests));
+            let (messages, pairings) = (messages.clone(), Arc::clone(&pairings));
+            let (greetings, presented) = (Greetings::default(), Presented::default());
+            let inviter = Inviter::new(
+                endpoint.clone(),
+                Arc::clone(&book),
+                guests,
+                messages.clone(),
+                pairings,
+                answers.subscribe(),
+            );
+            Arc::new(Gate {
+                endpoint,
+                instance: Mutex::new(instance),
+                book,
+                messages,
+                inviter,
+                presented,
+                greetings,
+            })
+        });
         let around = Surroundings {
             documents: Arc::clone(&documents),
             storage: storage.clone(),
@@ -163,9 +190,17 @@ impl Hub {
         let engine = Engine::new(Arc::clone(&identity), beginning.engine, random()?);
         let driver = Driver::new(engine, around, u64::from_le_bytes(random()?));
         let driver = tokio::spawn(driver.run(received));
+        let joins = Joins::start(
+            Arc::clone(&identity),
+            endpoint.clone(),
+            messages.clone(),
+            storage.clone(),
+            beginning.joins,
+        );
         let mut tasks = vec![driver.abort_handle()];
         if let Some(gate) = gate {
-            tasks.push(tokio::spawn(watch_network(gate.endpoint.clone(), messages.clone())).abort_handle());
+            let watching = watch_network(Arc::clone(&gate), messages.clone(), Arc::clone(&joins));
+            tasks.push(tokio::spawn(watching).abort_handle());
             tasks.push(tokio::spawn(gate.accept()).abort_handle());
         }
         tracing::info!(device = %identity.device().short(), network = ?config.network, "started");
@@ -181,7 +216,11 @@ impl Hub {
             documents,
             store,
             storage,
+            joins,
+            pairings,
+            answers,
             driver: Mutex::new(Some(driver)),
+            closed: OnceLock::new(),
             tasks,
         })))
     }
@@ -209,9 +248,14 @@ impl Hub {
     /// # Errors
     /// [`HubError::Command`] says why it was not carried out.
     pub async fn command(&self, command: Command) -> Result<Answer, HubError> {
-        let (reply, answer) = oneshot::channel();
-        self.tell(Message::Command(command, reply)).await?;
-        Ok(answer.await.map_err(|_| HubError::Closed)??)
+        let answers =
+            matches!(command, Command::Answer { .. } | Command::Uninvite { .. } | Command::SetBlocked { .. });
+        let answer = driver::command(&self.0.messages, command).await.ok_or(HubError::Closed)??;
+        if answers {
+            // Those who wait to be let in ask anew.
+            self.0.answers.send_modify(|count| *count += 1);
+        }
+        Ok(answer)
     }
 
     /// Asks the engine something. The question is answered between two inputs, so it must be quick.
@@ -222,13 +266,7 @@ impl Hub {
         &self,
         question: impl FnOnce(&Engine) -> R + Send + 'static,
     ) -> Result<R, HubError> {
-        let (reply, answer) = oneshot::channel();
-        let question = Box::new(move |engine: &Engine| {
-            // Whoever asked may have stopped waiting.
-            let _ = reply.send(question(engine));
-        });
-        self.tell(Message::Ask(question)).await?;
-        answer.await.map_err(|_| HubError::Closed)
+        driver::ask(&self.0.messages, question).await.ok_or(HubError::Closed)
     }
 
     /// Opens a document that is held here, loading it if need be.
@@ -271,6 +309,17 @@ impl Hub {
         }
     }
 
+    /// These devices with the addresses at which they were last, as far as they are known, for tickets that any of
+    /// them may answer.
+    #[must_use]
+    pub fn contacts(&self, devices: &[DeviceId]) -> Vec<Contact> {
+        let me = self.device();
+        let contact = |device: &DeviceId| {
+            if *device == me { Some(self.contact()) } else { self.0.book.contact(*device) }
+        };
+        devices.iter().filter_map(contact).collect()
+    }
+
     /// Notes where devices may be found, and dials those that are wanted. A new device's store knows nobody's
     /// address: give it those of the ticket it was paired with.
     pub async fn learn(&self, contacts: &[Contact]) {
@@ -278,34 +327,11 @@ impl Hub {
         let _ = self.tell(Message::Learned(contacts.to_vec())).await;
     }
 
-    /// Redeems a ticket to a document. Its content comes by itself then.
-    ///
-    /// # Errors
-    /// [`JoinError`] says why not, and what to do.
-    pub async fn redeem(&self, ticket: &Ticket) -> Result<ResourceId, JoinError> {
-        let promised = join::document_of(ticket)?;
-        let endpoint = self.endpoint().ok_or(JoinError::NoNetwork)?;
-        let (me, person) = (self.device(), self.person());
-        let own = self.ask(move |engine| {
-            let subject = Subject::Roster(person);
-            let records = engine.registry().records(&subject).map(|record| record.bytes().to_vec());
-            let roster = engine.registry().roster(person);
-            let name = roster.and_then(|roster| roster.devices.get(&me).map(|member| member.name.clone()));
-            (records.collect(), name.unwrap_or_default())
-        });
-        let (roster, name) = own.await?;
-        let (secret, key) = (ticket.secret(), self.0.identity.key.clone());
-        let asking = Arc::new(Asking { secret, key, person: Some(person), name, roster });
-        let given = join::redeem(&endpoint, ticket, asking).await?;
-        if given.document != Some(promised) {
-            return Err(JoinError::Protocol("it gave another document than the ticket promised".into()));
-        }
-        // Addresses first: as soon as the grant is here, its devices are dialled.
-        self.learn(&ticket.devices).await;
-        self.learn(&given.contacts).await;
-        let joined = Command::Joined { document: promised, records: given.records };
-        self.command(joined).await.map_err(JoinError::Hub)?;
-        Ok(promised)
+    /// Dials devices with which nothing is known to be shared, until they have said what is or this hub is closed: a
+    /// person who comes back after losing every device knows nothing but whom to ask.
+    pub async fn seek(&self, contacts: &[Contact]) {
+        // If the hub is closed there is nothing to be found.
+        let _ = self.tell(Message::Sought(contacts.to_vec())).await;
     }
 
     /// How it stands with each device that something is shared with.
@@ -328,48 +354,6 @@ impl Hub {
         timeout(time_limit, wait).await.ok().flatten().is_some()
     }
 
-    /// Ends the hub in peace: edits become durable and are sent to whoever is connected, connections and endpoint
-    /// are closed, and the store is released. Whoever calls it second waits for nothing.
-    pub async fn close(&self) {
-        let driver = self.0.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(driver) = driver else { return };
-        if timeout(SAVE_TIMEOUT, self.0.documents.saved()).await.is_err() {
-            tracing::warn!("closing although not everything is saved");
-        }
-        let mut quiet = self.0.quiet.clone();
-        // If peers do not take it now, they get it another time.
-        let _ = timeout(SEND_TIMEOUT, quiet.wait_for(|quiet| quiet.idle)).await;
-        // If the driver is gone already there is nothing to be closed.
-        let _ = self.tell(Message::Close).await;
-        if let Err(error) = driver.await {
-            tracing::error!(%error, "the hub's loop failed");
-        }
-        for task in &self.0.tasks {
-            task.abort();
-        }
-        let endpoint = self.0.endpoint.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(endpoint) = endpoint
-            && timeout(CLOSE_TIMEOUT, endpoint.close()).await.is_err()
-        {
-            tracing::warn!("the endpoint did not close in time");
-        }
-        self.0.documents.idle().await;
-        let documents = Arc::clone(&self.0.documents);
-        let snapshots = tokio::task::spawn_blocking(move || documents.snapshots().collect::<Vec<_>>()).await;
-        for snapshot in snapshots.unwrap_or_default() {
-            // One by one: each may be large, and one that fails must not take the others with it.
-            self.0.storage.put([snapshot]);
-        }
-        self.0.storage.flushed().await;
-        self.0.documents.close();
-        let store = self.0.store.take();
-        let closed =
-            tokio::task::spawn_blocking(move || store.and_then(Arc::into_inner).map(Store::close)).await;
-        if let Ok(Some(Err(error))) = closed {
-            tracing::warn!(%error, "the store did not close well; what was saved is kept");
-        }
-    }
-
     fn endpoint(&self) -> Option<Endpoint> {
         self.0.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -377,23 +361,6 @@ impl Hub {
     async fn tell(&self, message: Message) -> Result<(), HubError> {
         self.0.messages.send(message).await.map_err(|_| HubError::Closed)
     }
-}
-
-fn gate(
-    endpoint: Endpoint,
-    book: &Arc<AddressBook>,
-    messages: &mpsc::Sender<Message>,
-) -> Result<Gate, HubError> {
-    let inviter = Inviter { endpoint: endpoint.clone(), book: Arc::clone(book), messages: messages.clone() };
-    Ok(Gate {
-        endpoint,
-        instance: random()?,
-        book: Arc::clone(book),
-        messages: messages.clone(),
-        joins: JoinGate::new(),
-        inviter,
-        greetings: Greetings::default(),
-    })
 }
 
 fn dialling(gate: Arc<Gate>) -> Box<dyn Fn(DeviceId) + Send> {
@@ -411,11 +378,23 @@ fn dialling(gate: Arc<Gate>) -> Box<dyn Fn(DeviceId) + Send> {
 }
 
 /// Tells the driver when this device's addresses change.
-async fn watch_network(endpoint: Endpoint, messages: mpsc::Sender<Message>) {
-    let mut address = endpoint.watch_addr();
-    while address.updated().await.is_ok() {
-        if messages.send(Message::NetworkChanged).await.is_err() {
+async fn watch_network(gate: Arc<Gate>, messages: mpsc::Sender<Message>, joins: Arc<Joins>) {
+    let mut address = gate.endpoint.watch_addr();
+    let mut before = direct_addresses(&address.get());
+    while let Ok(changed) = address.updated().await {
+        let now = direct_addresses(&changed);
+        let has_moved = !before.is_subset(&now);
+        before = now;
+        if has_moved {
+            gate.renew_instance();
+        }
+        joins.nudge();
+        if messages.send(Message::NetworkChanged { has_moved }).await.is_err() {
             return;
         }
     }
+}
+
+fn direct_addresses(address: &EndpointAddr) -> BTreeSet<IpAddr> {
+    address.ip_addrs().map(SocketAddr::ip).collect()
 }

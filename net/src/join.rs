@@ -3,33 +3,48 @@
 //! The joiner names the invitation, the inviter answers with a challenge, and the joiner signs it together with
 //! both ends and the connection itself, with the key that the ticket carries and with its device's. So nothing is
 //! ever shown that would be of use to anybody else. The inviter's device answers with an ordinary grant to the
-//! joiner's person, or, when a device joins its own person, with a place in the roster.
+//! joiner's person, or says that somebody has to let it in first, or what it would get, or that it noted a no.
+//! When a device joins its own person, both screens show six digits first.
+//!
+//! The same protocol lets in those who need no ticket: a device that is not known, and that presents what entitles
+//! it.
 
+mod comparison;
+mod digits;
+mod introduction;
 mod inviter;
 mod joiner;
 mod message;
+mod pairings;
+mod reach;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use iroh::Endpoint;
 use iroh::endpoint::Connection;
 use katori_acl::{
-    ClaimError, Contact, DeviceKey, Registry, ResourceId, Subject, Ticket, TicketKind, UnverifiedRecord,
-    VerifiedRecord,
+    ClaimError, Contact, DeviceKey, PersonId, Registry, ResourceId, Subject, Ticket, TicketKind,
+    UnverifiedRecord, VerifiedRecord,
 };
 use thiserror::Error;
 
 use crate::endpoint::{self, Network};
 use crate::error::HubError;
 use crate::guests::Guests;
+use message::{Intent, JoinMessage};
 
+pub use digits::Digits;
+pub(crate) use introduction::Presented;
 pub(crate) use inviter::Inviter;
-pub(crate) use joiner::{Asking, Given, redeem};
+pub(crate) use joiner::{Asking, Given, Joining, decline, look, redeem};
+pub(crate) use pairings::Pairings;
+pub use pairings::{PairingEnd, PairingRequest};
 
 /// How long one step of joining may take.
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long joining may take in all.
+/// How long joining may take in all, people not counted.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// What binds a claim to its connection.
 const EXPORTER_LABEL: &[u8] = b"katori/join/1";
@@ -54,9 +69,37 @@ pub enum JoinError {
         /// Which, and where they were looked for.
         tried: Vec<String>,
     },
+    /// The connection to the inviter's device broke off, or it has no room now.
+    #[error("the inviter's device could not be asked to the end: {0}; nothing was changed: try again")]
+    Interrupted(String),
     /// The inviter's device refused.
     #[error("the inviter's device refused: {0}")]
     Refused(String),
+    /// Somebody there has to let this one in first.
+    #[error("the inviter has to confirm this first; it goes on by itself when that is done")]
+    AwaitingConfirmation,
+    /// The inviter said no.
+    #[error("the inviter said no; ask them, and for a new invitation")]
+    Declined,
+    /// The six digits were not the same on both screens.
+    #[error(
+        "the digits were said to differ, {}; nothing was granted: somebody may be in between, \
+         so make a new ticket and hand it over in person",
+        if *by_us { "here" } else { "on the other device" }
+    )]
+    DigitsRefused {
+        /// Whether that was said here.
+        by_us: bool,
+    },
+    /// Nobody compared the digits in time.
+    #[error("nobody confirmed the digits in time; nothing was granted: try again with both devices at hand")]
+    Unconfirmed,
+    /// What the inviter's device revealed does not fit what it had committed to.
+    #[error(
+        "the inviter's device did not keep to its commitment, as nobody honest does; nothing was granted: \
+         make a new ticket and hand it over in person"
+    )]
+    CommitmentBroken,
     /// What came was not of the protocol.
     #[error("what the inviter's device said is not of this protocol: {0}; update both programs")]
     Protocol(String),
@@ -72,6 +115,12 @@ pub enum JoinError {
     /// The ticket is for a document, not for another device.
     #[error("this ticket is for a document; open or make a store first, and join with it")]
     DocumentTicket,
+    /// The ticket gives a lost roster back, and nothing else.
+    #[error("this ticket is for recovering a person; use it together with the recovery words")]
+    RecoveryTicket,
+    /// There are as many joins under way as may be.
+    #[error("{0} joins are under way already; forget one that is not wanted any more")]
+    TooManyJoins(usize),
     /// There is no network.
     #[error("joining needs a network, and this was opened without one")]
     NoNetwork,
@@ -102,6 +151,9 @@ fn seems_expired(ticket: &Ticket) -> bool {
 
 /// Makes a new device, which has no store yet, one of a person's. Returns the person's roster, in which it is.
 ///
+/// `confirm` is shown the six digits, and says whether the other screen shows the same; it has two minutes.
+/// Nothing is granted before somebody has confirmed them there as well.
+///
 /// # Errors
 /// [`JoinError`]; nothing has changed then, unless the connection broke in the very last step.
 pub async fn pair(
@@ -110,28 +162,89 @@ pub async fn pair(
     key: DeviceKey,
     network: Network,
     bind: Option<SocketAddr>,
+    confirm: impl AsyncFnOnce(Digits) -> bool,
 ) -> Result<Vec<VerifiedRecord>, JoinError> {
-    if ticket.kind != TicketKind::Device {
-        return Err(JoinError::DocumentTicket);
+    match ticket.kind {
+        TicketKind::Device => {}
+        TicketKind::Document { .. } => return Err(JoinError::DocumentTicket),
+        TicketKind::Recovery { .. } => return Err(JoinError::RecoveryTicket),
     }
+    let endpoint = alone(&key, network, bind).await?;
+    let asking = new_device(ticket, device_name, &key, ticket.person);
+    let given = answered_digits(&endpoint, ticket, &asking, confirm).await;
+    endpoint.close().await;
+    let (records, registry) = roster_in(&given?, ticket.person)?;
+    if registry.roster(ticket.person).is_some_and(|roster| roster.contains(&key.public())) {
+        return Ok(records);
+    }
+    Err(JoinError::Protocol("a roster without this device".into()))
+}
+
+async fn answered_digits(
+    endpoint: &Endpoint,
+    ticket: &Ticket,
+    asking: &Asking,
+    confirm: impl AsyncFnOnce(Digits) -> bool,
+) -> Result<Given, JoinError> {
+    let asked = joiner::ask(endpoint, ticket, asking, Intent::Join).await?;
+    let JoinMessage::Commitment(commitment) = asked.answer else {
+        // Whoever lets a device in without digits is not who this one was to be paired with.
+        return Err(JoinError::Protocol("it shows no digits".into()));
+    };
+    comparison::confirm(asked, commitment, confirm).await
+}
+
+/// Gets the roster of a person who lost every device, from a device of a friend, or of the person, that holds it.
+/// Also returns where that device and the person's are found.
+///
+/// # Errors
+/// [`JoinError`]; nothing has changed then.
+pub async fn recover_roster(
+    ticket: &Ticket,
+    key: DeviceKey,
+    network: Network,
+    bind: Option<SocketAddr>,
+) -> Result<(Vec<VerifiedRecord>, Vec<Contact>), JoinError> {
+    let person = match ticket.kind {
+        TicketKind::Recovery { person } => person,
+        TicketKind::Document { .. } => return Err(JoinError::DocumentTicket),
+        TicketKind::Device => return Err(JoinError::DeviceTicket),
+    };
+    let endpoint = alone(&key, network, bind).await?;
+    let asking = new_device(ticket, RECOVERING, &key, person);
+    let given = redeem(&endpoint, ticket, &asking, || {}).await;
+    endpoint.close().await;
+    let given = given?;
+    let (records, registry) = roster_in(&given, person)?;
+    if registry.roster(person).is_none() {
+        return Err(JoinError::Protocol("no roster of the person to be recovered".into()));
+    }
+    Ok((records, given.contacts))
+}
+
+/// What a device is called while it has no place in any roster.
+const RECOVERING: &str = "recovering";
+
+/// An endpoint for a device that has no hub.
+async fn alone(key: &DeviceKey, network: Network, bind: Option<SocketAddr>) -> Result<Endpoint, JoinError> {
     if network == Network::None {
         return Err(JoinError::NoNetwork);
     }
-    let endpoint = endpoint::open(&key, network, bind, None, Arc::new(Guests::default())).await?;
-    let asking = Asking {
-        secret: ticket.secret(),
-        key: key.clone(),
-        person: None,
-        name: device_name.to_owned(),
-        roster: Vec::new(),
-    };
-    let given = redeem(&endpoint, ticket, Arc::new(asking)).await;
-    endpoint.close().await;
-    roster(ticket, &key, &given?)
+    Ok(endpoint::open(key, network, bind, None, Arc::new(Guests::default())).await?)
 }
 
-/// Checks that what was given is the roster that the ticket promised, with this device in it.
-fn roster(ticket: &Ticket, key: &DeviceKey, given: &Given) -> Result<Vec<VerifiedRecord>, JoinError> {
+fn new_device(ticket: &Ticket, name: &str, key: &DeviceKey, person: PersonId) -> Asking {
+    Asking {
+        secret: ticket.secret(),
+        key: key.clone(),
+        joins: Joining::Becoming(person),
+        name: name.to_owned(),
+        roster: Vec::new(),
+    }
+}
+
+/// Checks that what was given is the roster of a person and nothing else, and evaluates it.
+fn roster_in(given: &Given, person: PersonId) -> Result<(Vec<VerifiedRecord>, Registry), JoinError> {
     let wrong = |what: String| JoinError::Protocol(what);
     let mut registry = Registry::new();
     let mut records = Vec::new();
@@ -139,17 +252,13 @@ fn roster(ticket: &Ticket, key: &DeviceKey, given: &Given) -> Result<Vec<Verifie
         let record = UnverifiedRecord::decode(bytes)
             .and_then(UnverifiedRecord::verify)
             .map_err(|error| wrong(error.to_string()))?;
-        if record.subject() != Subject::Roster(ticket.person) {
+        if record.subject() != Subject::Roster(person) {
             return Err(wrong("a record of another person".into()));
         }
         registry.insert(record.clone());
         records.push(record);
     }
-    let roster = registry.roster(ticket.person);
-    if roster.is_some_and(|roster| roster.contains(&key.public())) {
-        return Ok(records);
-    }
-    Err(wrong("a roster without this device".into()))
+    Ok((records, registry))
 }
 
 /// Which document a ticket is for.
@@ -157,6 +266,7 @@ pub(crate) fn document_of(ticket: &Ticket) -> Result<ResourceId, JoinError> {
     match ticket.kind {
         TicketKind::Document { resource, .. } => Ok(resource),
         TicketKind::Device => Err(JoinError::DeviceTicket),
+        TicketKind::Recovery { .. } => Err(JoinError::RecoveryTicket),
     }
 }
 

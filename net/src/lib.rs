@@ -28,6 +28,7 @@ mod storage;
 
 mod accept;
 mod join;
+mod joins;
 
 mod hub;
 
@@ -36,6 +37,8 @@ pub use endpoint::Network;
 pub use error::HubError;
 pub use greeting::JOIN_ALPN;
 pub use hub::{EVENT_CAPACITY, Hub, HubConfig};
-pub use join::{JoinError, pair};
+pub use join::{Digits, JoinError, PairingEnd, PairingRequest, pair, recover_roster};
+pub use joins::{Join, JoinState};
+pub use katori_core::engine::Preview;
 pub use katori_core::wire::SYNC_ALPN;
 pub use status::{PeerState, PeerStatus};

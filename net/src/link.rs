@@ -1,5 +1,6 @@
 //! A link: a connection that both sides agreed to use. One task reads its frames, one writes them.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::greeting::{CloseCode, Greeted};
 
 /// How long a link that is closed in peace waits until what it sent has arrived.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a link that is closed on somebody waits for the same.
+const PARTING: Duration = Duration::from_secs(1);
 /// Frames that are written before the driver is told: it need not hear of each small one.
 const FRAMES_AT_ONCE: usize = 32;
 
@@ -24,14 +27,23 @@ const FRAMES_AT_ONCE: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LinkId(pub(crate) u64);
 
+/// How a link is to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stop {
+    /// At once.
+    Now(CloseCode),
+    /// When what is queued has left, and nothing more is heard: the peer is told something, and then let go of.
+    WhenSent(CloseCode),
+}
+
 /// What the driver gives a connection that becomes a link.
 #[derive(Debug)]
 pub(crate) struct Admitted {
     pub(crate) id: LinkId,
     /// Frames to send. When it ends, the link closes in peace.
     pub(crate) queue: mpsc::UnboundedReceiver<Vec<u8>>,
-    /// Closes the link at once.
-    pub(crate) stop: oneshot::Receiver<CloseCode>,
+    /// Closes the link before its time.
+    pub(crate) stop: oneshot::Receiver<Stop>,
     pub(crate) credit: Arc<Credit>,
     pub(crate) counters: Arc<Counters>,
 }
@@ -64,13 +76,24 @@ async fn exchange(
     messages: mpsc::Sender<Message>,
 ) -> CloseCode {
     let Greeted { connection, send, receive, peer, .. } = greeted;
-    let Admitted { id, queue, stop, credit, counters } = admitted;
-    let writing = write_frames(send, first, queue, peer, id, &counters, &messages);
+    let Admitted { id, queue, mut stop, credit, counters } = admitted;
+    let mut writing = pin!(write_frames(send, first, queue, peer, id, &counters, &messages));
     let reading = read_frames(receive, peer, id, &credit, &counters, &messages);
     tokio::select! {
-        code = writing => code,
+        code = &mut writing => match stop.try_recv() {
+            Ok(Stop::Now(told) | Stop::WhenSent(told)) => told,
+            Err(_) => code,
+        },
         code = reading => code,
-        code = stop => code.unwrap_or(CloseCode::Done),
+        stop = &mut stop => match stop {
+            Ok(Stop::Now(code)) => code,
+            Ok(Stop::WhenSent(code)) => {
+                // Longer than this nobody is waited for who is let go of.
+                let _ = timeout(PARTING, writing).await;
+                code
+            }
+            Err(_) => CloseCode::Done,
+        },
         _ = connection.closed() => CloseCode::Done,
     }
 }

@@ -2,8 +2,6 @@
 
 use automerge::{Automerge, ChangeHash, Patch};
 use katori_acl::PersonId;
-use katori_core::document::HeldReason;
-use katori_core::engine::Command;
 use serde::de::DeserializeOwned;
 
 use super::Doc;
@@ -26,23 +24,8 @@ pub struct Edit {
     pub operations: u64,
     /// What it builds on.
     pub deps: Vec<ChangeHash>,
-}
-
-/// A change that is kept here and not shown.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldChange {
-    /// The change.
-    pub hash: ChangeHash,
-    /// Whose name it bears; nobody's for what was imported.
-    pub who: Option<Who>,
-    /// Whether that device signed it, so that it is really its own.
-    pub signed: bool,
-    /// When, in seconds since 1970 by its author's clock.
-    pub time: i64,
-    /// How many operations it has.
-    pub operations: u64,
-    /// Why it is not shown.
-    pub reason: HeldReason,
+    /// The change on the losing branch of a fork that it applies again, by its own word.
+    pub reapplies: Option<ChangeHash>,
 }
 
 /// The document as it was at some heads, to be read.
@@ -71,6 +54,7 @@ impl Doc {
                 time: entry.time,
                 operations: entry.operations,
                 deps: entry.dependencies,
+                reapplies: entry.reapplies,
             });
             edits.collect()
         })
@@ -95,33 +79,6 @@ impl Doc {
             require(automerge, after)?;
             Ok(automerge.diff(before, after))
         })
-    }
-
-    /// The changes that are kept here and not shown, with the reason.
-    #[must_use]
-    pub fn held(&self) -> Vec<HeldChange> {
-        let mut who = self.namer();
-        self.open().with(|document| {
-            let held = document.held().into_iter().map(|held| HeldChange {
-                hash: held.hash,
-                who: held.device.map(&mut who),
-                signed: held.signed,
-                time: held.time,
-                operations: held.operations,
-                reason: held.reason,
-            });
-            held.collect()
-        })
-    }
-
-    /// Stands behind changes that are held back, so that they are shown here and everywhere.
-    ///
-    /// # Errors
-    /// [`Error::Command`] if this device may not write, or they cannot come in by its word.
-    pub async fn take_in(&self, changes: &[ChangeHash]) -> Result<(), Error> {
-        let command = Command::TakeIn { document: self.id(), changes: changes.to_vec() };
-        self.hub().command(command).await?;
-        Ok(())
     }
 
     /// Whether some device of this person, other than this one, has said that it made everything durable that

@@ -1,4 +1,5 @@
-//! Passing on what the hub tells: documents that show something else, and people with new names.
+//! Passing on what the hub tells: documents that show something else, people with new names, and what is written on
+//! the shelf by another device.
 
 use std::sync::Weak;
 
@@ -8,58 +9,60 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::Inner;
 use crate::doc::DocumentId;
-use crate::who::Names;
+use crate::error::Error;
 
 /// Runs until the hub is closed or nobody holds the node any more.
 pub(super) async fn listen(node: Weak<Inner>, mut events: Receiver<Event>) {
     loop {
         let event = events.recv().await;
         let Some(node) = node.upgrade() else { return };
-        match event {
-            Ok(Event::Changed { document, shown }) => node.shown(document, shown.withdrawn),
-            Ok(Event::Roster { .. }) => node.read_names().await,
+        let heard = match event {
+            Ok(Event::Changed { document, shown }) => node.shown(document, shown.withdrawn).await,
+            Ok(Event::Roster { .. }) => node.base.read_names().await.map_err(Error::from),
             Ok(Event::Access { document }) => node.access_changed(document).await,
-            Ok(_) => {}
-            // What was missed does not matter: names and documents are read as they are now.
-            Err(RecvError::Lagged(_)) => {
-                node.read_names().await;
-                for shared in node.open_documents() {
-                    shared.shown(0);
-                }
-            }
+            Ok(_) => Ok(()),
+            // What was missed does not matter: everything is read as it is now.
+            Err(RecvError::Lagged(_)) => node.look_at_all().await,
             Err(RecvError::Closed) => {
                 node.end_watchers();
                 return;
             }
+        };
+        if let Err(error) = heard {
+            tracing::warn!(%error, "what was heard has no effect yet");
         }
     }
 }
 
 impl Inner {
-    async fn read_names(&self) {
-        if let Ok(names) = self.hub.ask(Names::read).await {
-            self.names.set(names);
+    async fn look_at_all(&self) -> Result<(), Error> {
+        for shared in self.open_documents() {
+            shared.shown(0);
         }
+        self.base.read_names().await?;
+        self.base.find_shelf().await?;
+        self.base.follow_shelf().await
     }
 
-    fn shown(&self, document: DocumentId, withdrawn: usize) {
+    async fn shown(&self, document: DocumentId, withdrawn: usize) -> Result<(), Error> {
         if let Some(shared) = self.open_document(document) {
             shared.shown(withdrawn);
         }
+        if self.base.shelf.id() == Some(document) { self.base.follow_shelf().await } else { Ok(()) }
     }
 
     /// A document that is held no longer is not watched any more either.
-    async fn access_changed(&self, document: DocumentId) {
+    async fn access_changed(&self, document: DocumentId) -> Result<(), Error> {
+        self.base.follow_shelf_for(document).await?;
         if self.open_document(document).is_none() {
-            return;
+            return Ok(());
         }
-        let standing = self.hub.ask(move |engine| {
+        let standing = self.base.hub.ask(move |engine| {
             engine.documents().find(|(id, ..)| *id == document).map(|(_, standing, _)| standing)
         });
-        if let Ok(standing) = standing.await
-            && !standing.is_some_and(Standing::has_content)
-        {
+        if !standing.await?.is_some_and(Standing::has_content) {
             self.let_go(document);
         }
+        Ok(())
     }
 }

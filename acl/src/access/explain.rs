@@ -1,11 +1,14 @@
 //! Why somebody has a role, or what is missing: as data, and as lines for people.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use super::{Access, Forest, LinkStatus};
+use crate::bounds::MAX_NESTING;
 use crate::ids::{DeviceId, PersonId, RecordId, ResourceId};
-use crate::records::{Audience, Issuer};
+use crate::records::{Audience, Issuer, Member};
+use crate::registry::{Rosters, StoredGrant};
 use crate::role::Role;
 
 /// About whom is asked.
@@ -37,6 +40,13 @@ pub struct Explanation {
 pub struct Chain {
     /// The person whose device it is, when asked about a device.
     pub through: Option<PersonId>,
+    /// The groups by which it reaches the person: first the one that was granted something, or that owns it,
+    /// then those within, down to the one that has the person.
+    pub groups: Vec<PersonId>,
+    /// Whether all of these have each other, and the person, as members now.
+    pub belongs: bool,
+    /// The space in which it was granted, if not in the document itself.
+    pub space: Option<ResourceId>,
     /// Whether it is the owner's own, without any grant.
     pub owner: bool,
     /// The grants, from the genesis down.
@@ -72,6 +82,8 @@ pub enum Missing {
     UnknownDevice,
     /// The device was removed from its person.
     DeviceRemoved(PersonId),
+    /// The person, or a group that has it, was removed from this group.
+    GroupLeft(PersonId),
     /// Nothing was ever granted.
     NeverGranted,
     /// All that was granted has ended.
@@ -83,10 +95,10 @@ impl Explanation {
         who: Principal,
         resource: ResourceId,
         persons: &[PersonId],
-        forest: Option<&Forest<'_>>,
+        forests: &[Forest<'_>],
         access: Option<Arc<Access>>,
     ) -> Self {
-        let (Some(forest), Some(access)) = (forest, access) else {
+        let (Some(forest), Some(access)) = (forests.first(), access) else {
             let missing = Some(Missing::UnknownResource);
             return Self { who, resource, role: None, chains: Vec::new(), missing };
         };
@@ -94,67 +106,140 @@ impl Explanation {
             Principal::Device(device) => access.role_of_device(&device),
             Principal::Person(person) => access.role_of_person(&person),
         };
-        let chains = chains(who, persons, forest);
+        let chains: Vec<Chain> =
+            forests.iter().flat_map(|forest| chains(who, persons, forest, resource)).collect();
         let missing = if role.is_some() {
             None
         } else if access.deleted {
             Some(Missing::Deleted)
         } else {
-            Some(missing(who, persons, &chains, forest))
+            Some(missing(who, persons, &chains, forest.rosters()))
         };
         Self { who, resource, role, chains, missing }
     }
 }
 
-fn chains(who: Principal, persons: &[PersonId], forest: &Forest<'_>) -> Vec<Chain> {
+/// The ways from the genesis of one resource to whom is asked about.
+fn chains(who: Principal, persons: &[PersonId], forest: &Forest<'_>, resource: ResourceId) -> Vec<Chain> {
+    let space = (forest.set.id != resource).then_some(forest.set.id);
     let through = |person: PersonId| matches!(who, Principal::Device(_)).then_some(person);
+    let ways: Vec<(PersonId, Ways)> =
+        persons.iter().map(|person| (*person, ways_up(*person, forest.rosters()))).collect();
+    // The persons asked about that a roster stands for, each with the groups on the way.
+    let reached = |roster: PersonId| {
+        ways.iter().filter_map(move |(person, ways)| ways.get(&roster).map(|way| (*person, way)))
+    };
     let mut chains = Vec::new();
-    let owner = forest.set.genesis.owner;
-    if persons.contains(&owner) {
-        chains.push(Chain { through: through(owner), owner: true, links: Vec::new() });
+    for (person, way) in reached(forest.set.genesis.owner) {
+        let Way { groups, belongs } = way.clone();
+        chains.push(Chain {
+            through: through(person),
+            groups,
+            belongs,
+            space,
+            owner: true,
+            links: Vec::new(),
+        });
     }
     for (id, grant, ..) in forest.grants() {
-        let through = match grant.to {
-            Audience::Person(person) if persons.contains(&person) => through(person),
-            Audience::Device(device) if who == Principal::Device(device) => None,
-            Audience::Person(_) | Audience::Group(_) | Audience::Device(_) | Audience::Invite(_) => continue,
-        };
-        let mut links: Vec<ChainLink> = forest
-            .set
-            .chain(id)
-            .map(|(id, stored)| ChainLink {
-                grant: id,
-                issuer: stored.grant.issuer,
-                to: stored.grant.to,
-                role: stored.grant.role,
-                expires: stored.grant.expires,
-                status: forest.status(&id),
-            })
-            .collect();
-        links.reverse();
-        chains.push(Chain { through, owner: false, links });
+        match grant.to {
+            Audience::Person(to) | Audience::Group(to) => {
+                for (person, way) in reached(to) {
+                    // An id stands for a person or for a group, and a grant has to name it as what it is.
+                    if way.groups.is_empty() == matches!(grant.to, Audience::Person(_)) {
+                        let Way { groups, belongs } = way.clone();
+                        let (through, links) = (through(person), links(forest, id));
+                        chains.push(Chain { through, groups, belongs, space, owner: false, links });
+                    }
+                }
+            }
+            Audience::Device(device) if who == Principal::Device(device) => {
+                let (groups, links) = (Vec::new(), links(forest, id));
+                chains.push(Chain { through: None, groups, belongs: true, space, owner: false, links });
+            }
+            Audience::Device(_) | Audience::Invite(_) => {}
+        }
     }
     chains
 }
 
-fn missing(who: Principal, persons: &[PersonId], chains: &[Chain], forest: &Forest<'_>) -> Missing {
-    let Principal::Device(device) = who else {
-        return if chains.is_empty() { Missing::NeverGranted } else { Missing::AllEnded };
+/// The grants from the genesis down to this one.
+fn links(forest: &Forest<'_>, grant: RecordId) -> Vec<ChainLink> {
+    let link = |(id, stored): (RecordId, &StoredGrant)| ChainLink {
+        grant: id,
+        issuer: stored.grant.issuer,
+        to: stored.grant.to,
+        role: stored.grant.role,
+        expires: stored.grant.expires,
+        status: forest.status(&id),
     };
-    if chains.is_empty() {
-        return if persons.is_empty() { Missing::UnknownDevice } else { Missing::NeverGranted };
+    let mut links: Vec<ChainLink> = forest.set.chain(grant).map(link).collect();
+    links.reverse();
+    links
+}
+
+/// How a person belongs to a group: the groups from that one down, and whether it does so now.
+#[derive(Debug, Clone)]
+struct Way {
+    groups: Vec<PersonId>,
+    belongs: bool,
+}
+
+/// By group, one way to it: a shortest that holds now, or else that ever held. The person is its own first.
+type Ways = BTreeMap<PersonId, Way>;
+
+fn ways_up(person: PersonId, rosters: &Rosters) -> Ways {
+    let mut ways = BTreeMap::from([(person, Way { groups: Vec::new(), belongs: true })]);
+    for now in [true, false] {
+        let mut edge: Vec<PersonId> = vec![person];
+        let mut met = BTreeSet::from([person]);
+        for _ in 0..MAX_NESTING {
+            let mut next = Vec::new();
+            for member in edge {
+                let Some(below) = ways.get(&member).cloned() else { continue };
+                for group in rosters.groups_of(&member) {
+                    let holds = rosters.get(&group).is_some_and(|roster| roster.contains_person(&member));
+                    if (now && !holds) || !met.insert(group) {
+                        continue;
+                    }
+                    next.push(group);
+                    ways.entry(group).or_insert_with(|| {
+                        let groups = std::iter::once(group).chain(below.groups.iter().copied()).collect();
+                        Way { groups, belongs: holds && below.belongs }
+                    });
+                }
+            }
+            edge = next;
+        }
     }
-    let live = chains.iter().filter(|chain| chain.is_live()).filter_map(|chain| chain.through);
-    let removed = live
-        .into_iter()
-        .find(|person| forest.roster(*person).is_some_and(|roster| !roster.contains(&device)));
-    removed.map_or(Missing::AllEnded, Missing::DeviceRemoved)
+    ways
+}
+
+fn missing(who: Principal, persons: &[PersonId], chains: &[Chain], rosters: &Rosters) -> Missing {
+    if chains.is_empty() {
+        let unknown = matches!(who, Principal::Device(_)) && persons.is_empty();
+        return if unknown { Missing::UnknownDevice } else { Missing::NeverGranted };
+    }
+    let live = || chains.iter().filter(|chain| chain.links_live());
+    if let Principal::Device(device) = who {
+        let through = live().filter(|chain| chain.belongs).filter_map(|chain| chain.through);
+        let removed = |person: &PersonId| rosters.get(person).is_some_and(|roster| !roster.contains(&device));
+        if let Some(person) = through.into_iter().find(removed) {
+            return Missing::DeviceRemoved(person);
+        }
+    }
+    let left = live().filter(|chain| !chain.belongs).find_map(|chain| chain.groups.first().copied());
+    left.map_or(Missing::AllEnded, Missing::GroupLeft)
 }
 
 impl Chain {
-    /// Whether every grant of it counts.
+    /// Whether it gives its role: every grant of it counts, and so does every group's word that it has the next.
     #[must_use]
     pub fn is_live(&self) -> bool {
+        self.belongs && self.links_live()
+    }
+
+    fn links_live(&self) -> bool {
         self.links.iter().all(|link| link.status == LinkStatus::Live)
     }
 }
@@ -177,10 +262,19 @@ impl fmt::Display for Chain {
         if let Some(person) = self.through {
             writeln!(f, "  as a device of person {}:", person.short())?;
         }
+        if let Some(space) = self.space {
+            writeln!(f, "  by the space {}:", space.short())?;
+        }
         if self.owner {
             writeln!(f, "  owner")?;
         }
-        self.links.iter().try_for_each(|link| writeln!(f, "  {link}"))
+        self.links.iter().try_for_each(|link| writeln!(f, "  {link}"))?;
+        if !self.groups.is_empty() {
+            let names: Vec<String> = self.groups.iter().map(PersonId::short).collect();
+            let belongs = if self.belongs { "a member" } else { "no longer a member" };
+            writeln!(f, "  as {belongs} of group {}", names.join(", and so of the one before, of group "))?;
+        }
+        Ok(())
     }
 }
 
@@ -201,7 +295,11 @@ impl fmt::Display for LinkStatus {
             Self::Live => f.write_str("live"),
             Self::Revoked { record, issuer } => write!(f, "revoked by {issuer} in {}", record.short()),
             Self::SignerRemoved(device) => {
-                write!(f, "void because device {}, which signed it, was removed", device.short())
+                write!(
+                    f,
+                    "void because device {}, which signed it, does not speak for it now",
+                    device.short()
+                )
             }
             Self::UsedUp => f.write_str("void because the invitation was used up"),
             Self::ParentEnded(grant) => write!(f, "void because grant {} ended", grant.short()),
@@ -218,6 +316,7 @@ impl fmt::Display for Missing {
             Self::DeviceRemoved(person) => {
                 write!(f, "the device was removed from person {}", person.short())
             }
+            Self::GroupLeft(group) => write!(f, "it no longer belongs to group {}", group.short()),
             Self::NeverGranted => f.write_str("nothing was ever granted"),
             Self::AllEnded => f.write_str("all that was granted has ended"),
         }
@@ -239,6 +338,15 @@ impl fmt::Display for Issuer {
             Self::Person(person) => write!(f, "person {}", person.short()),
             Self::Group(group) => write!(f, "group {}", group.short()),
             Self::Invite(key) => write!(f, "invitation {}", key.short()),
+        }
+    }
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Device(device) => write!(f, "device {}", device.short()),
+            Self::Person(person) => write!(f, "person {}", person.short()),
         }
     }
 }

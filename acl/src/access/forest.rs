@@ -3,14 +3,12 @@
 //! Every grant has one parent, so this is one walk from the genesis down.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use crate::bounds::MAX_DEPTH;
 use crate::ids::{DeviceId, PersonId, RecordId};
-use crate::records::{Audience, Grant, Issuer, Parent, Revoke, Signer};
-use crate::registry::{ResourceSet, RosterLog, Rosters};
+use crate::records::{Audience, Grant, Issuer, Parent, ResourceKind, Revoke, Signer};
+use crate::registry::{ResourceSet, Rosters, Voices, gives_back, rests_on};
 use crate::role::Role;
-use crate::roster::Roster;
 
 /// What became of a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +23,7 @@ pub enum LinkStatus {
         /// In whose name.
         issuer: Issuer,
     },
-    /// The device that signed it is no longer one of its person's, and its removal did not keep this grant.
+    /// The device that signed it no longer speaks for its issuer, and no removal kept this grant.
     SignerRemoved(DeviceId),
     /// The invitation had been redeemed as often as it allows, by redemptions of lower ids.
     UsedUp,
@@ -36,45 +34,77 @@ pub enum LinkStatus {
 /// The grants of one resource, evaluated.
 pub(crate) struct Forest<'a> {
     pub(crate) set: &'a ResourceSet,
-    rosters: &'a Rosters,
+    voices: Voices<'a>,
     status: BTreeMap<RecordId, LinkStatus>,
+    /// All grants, with their depth, parents first.
+    order: Vec<(u8, RecordId)>,
+    /// By invitation, the persons that it let in.
+    redeemed: BTreeMap<RecordId, BTreeSet<Audience>>,
+    used_up: BTreeSet<RecordId>,
     /// The counted tombstone of the lowest id.
     pub(crate) tombstone: Option<RecordId>,
 }
 
 impl<'a> Forest<'a> {
     pub(crate) fn evaluate(set: &'a ResourceSet, rosters: &'a Rosters) -> Self {
-        let tombstone = set.tombstones.iter().find(|(id, tombstone)| {
-            roster(rosters, set.genesis.owner).is_some_and(|roster| roster.speaks_in(&tombstone.by, id))
-        });
-        let tombstone = tombstone.map(|(id, _)| *id);
-        let mut forest = Self { set, rosters, status: BTreeMap::new(), tombstone };
         let mut order: Vec<(u8, RecordId)> =
             set.grants.iter().map(|(id, stored)| (stored.depth, *id)).collect();
         order.sort_unstable();
-        let mut redeemed: BTreeMap<RecordId, u32> = BTreeMap::new();
-        for (_, id) in order {
-            if let Some(stored) = set.grants.get(&id) {
-                let status = forest.status_of(id, &stored.grant, &mut redeemed);
-                forest.status.insert(id, status);
+        let mut forest = Self {
+            set,
+            voices: Voices::now(rosters, set.named()),
+            status: BTreeMap::new(),
+            order: Vec::new(),
+            redeemed: BTreeMap::new(),
+            used_up: BTreeSet::new(),
+            tombstone: None,
+        };
+        let counted = set
+            .tombstones
+            .iter()
+            .find(|(id, tombstone)| forest.voices.speaks_in(set.genesis.owner, &tombstone.by, id));
+        forest.tombstone = counted.map(|(id, _)| *id);
+        forest.count_redemptions();
+        for (_, id) in &order {
+            if let Some(stored) = set.grants.get(id) {
+                let status = forest.status_of(*id, &stored.grant);
+                forest.status.insert(*id, status);
             }
         }
+        forest.order = order;
         forest
     }
 
+    /// Finds what came too late for an invitation: the lowest ids come first, and a person uses it once. All
+    /// by signatures alone, for otherwise revoking one redemption would admit another.
+    fn count_redemptions(&mut self) {
+        for (id, stored) in &self.set.grants {
+            let grant = &stored.grant;
+            let by_invite = matches!(grant.issuer, Issuer::Invite(_));
+            for invitation in rests_on(grant).filter(|below| by_invite || grant.redeems == Some(*below)) {
+                let uses = self.set.grants.get(&invitation).and_then(|stored| stored.grant.uses);
+                let persons = self.redeemed.entry(invitation).or_default();
+                let room = uses.is_none_or(|uses| u32::try_from(persons.len()).is_ok_and(|used| used < uses));
+                if room {
+                    persons.insert(grant.to);
+                } else if !persons.contains(&grant.to) {
+                    self.used_up.insert(*id);
+                }
+            }
+        }
+    }
+
     /// What became of a grant, whose parent has been looked at already.
-    fn status_of(&self, id: RecordId, grant: &Grant, redeemed: &mut BTreeMap<RecordId, u32>) -> LinkStatus {
-        // Uses are counted by signatures alone: otherwise revoking one redemption would admit another.
-        let used_up = self.redeems_too_often(grant, redeemed);
-        if let (Issuer::Person(person), Signer::Device(device)) = (grant.issuer, grant.by)
-            && !self.speaks(person, &device, &id)
+    fn status_of(&self, id: RecordId, grant: &Grant) -> LinkStatus {
+        if let Signer::Device(device) = grant.by
+            && !self.voices.issues(grant.issuer, &device, &id)
         {
             return LinkStatus::SignerRemoved(device);
         }
         if let Some((record, revoke)) = self.revocation(id) {
             return LinkStatus::Revoked { record, issuer: revoke.issuer };
         }
-        if used_up {
+        if self.used_up.contains(&id) {
             return LinkStatus::UsedUp;
         }
         match grant.parent {
@@ -89,41 +119,41 @@ impl<'a> Forest<'a> {
         }
     }
 
-    fn redeems_too_often(&self, grant: &Grant, redeemed: &mut BTreeMap<RecordId, u32>) -> bool {
-        let (Issuer::Invite(_), Parent::Grant(invitation)) = (grant.issuer, grant.parent) else {
-            return false;
-        };
-        let uses = self.set.grants.get(&invitation).and_then(|stored| stored.grant.uses);
-        let redeemed = redeemed.entry(invitation).or_default();
-        *redeemed = redeemed.saturating_add(1);
-        uses.is_some_and(|uses| *redeemed > uses)
-    }
-
     /// The counted revocation of a grant of the lowest id.
     fn revocation(&self, grant: RecordId) -> Option<(RecordId, &'a Revoke)> {
         let revocations = self.set.revocations.get(&grant)?;
         revocations.iter().find(|(id, revoke)| self.counts(id, revoke)).map(|(id, revoke)| (*id, revoke))
     }
 
-    fn counts(&self, id: &RecordId, revoke: &Revoke) -> bool {
-        let Issuer::Person(person) = revoke.issuer else { return false };
+    /// Whether a revocation counts, whatever else became of its target.
+    pub(crate) fn counts(&self, id: &RecordId, revoke: &Revoke) -> bool {
         let target = self.set.grants.get(&revoke.target);
-        // A device that gives back its own grant needs nobody's word for it.
-        target.is_some_and(|target| target.grant.to == Audience::Device(revoke.by))
-            || self.speaks(person, &revoke.by, id)
+        target.is_some_and(|target| gives_back(revoke, &target.grant))
+            || self.voices.issues(revoke.issuer, &revoke.by, id)
     }
 
-    fn speaks(&self, person: PersonId, device: &DeviceId, record: &RecordId) -> bool {
-        roster(self.rosters, person).is_some_and(|roster| roster.speaks_in(device, record))
+    /// All revocations that count.
+    pub(crate) fn counted_revocations(&self) -> BTreeSet<RecordId> {
+        let all = self.set.revocations.values().flatten();
+        all.filter(|(id, revoke)| self.counts(id, revoke)).map(|(id, _)| *id).collect()
     }
 
-    pub(crate) fn roster(&self, person: PersonId) -> Option<&'a Arc<Roster>> {
-        roster(self.rosters, person)
+    pub(crate) fn voices(&self) -> &Voices<'a> {
+        &self.voices
+    }
+
+    pub(crate) fn rosters(&self) -> &'a Rosters {
+        self.voices.rosters()
     }
 
     /// What became of a grant.
     pub(crate) fn status(&self, grant: &RecordId) -> LinkStatus {
         self.status.get(grant).copied().unwrap_or(LinkStatus::ParentEnded(*grant))
+    }
+
+    /// How many persons an invitation let in.
+    pub(crate) fn redeemed(&self, invitation: &RecordId) -> usize {
+        self.redeemed.get(invitation).map_or(0, BTreeSet::len)
     }
 
     /// All grants, and what became of each.
@@ -138,59 +168,126 @@ impl<'a> Forest<'a> {
         })
     }
 
-    /// The live grants that a revocation for this person would end.
-    pub(crate) fn revocable_by(&self, person: PersonId) -> Vec<RecordId> {
-        let issuer = Issuer::Person(person);
-        let live = self.live().map(|(id, ..)| id);
-        live.filter(|id| self.set.is_upstream(issuer, None, *id)).collect()
+    /// The live grants that rest on this one directly.
+    pub(crate) fn children_of(&self, parent: RecordId) -> Vec<RecordId> {
+        let children = self.live().filter(|(_, grant, _)| grant.parent == Parent::Grant(parent));
+        children.map(|(id, ..)| id).collect()
     }
 
-    /// The parent under which a person may grant this.
-    pub(crate) fn parent_for(&self, person: PersonId, role: Role) -> Option<Parent> {
-        if self.tombstone.is_some() {
+    /// The live grants that a revocation signed by this device would end, and in whose name: in that of the
+    /// first of its names that is upstream.
+    pub(crate) fn revocable(&self, device: &DeviceId) -> BTreeMap<RecordId, Issuer> {
+        let names = self.voices.names_of(device);
+        let places: BTreeMap<Issuer, usize> =
+            names.iter().enumerate().map(|(place, name)| (*name, place)).collect();
+        let place = |issuer: Issuer| places.get(&issuer).copied();
+        let owner = names.iter().position(|name| self.set.is_owner(*name));
+        let person = self.rosters().persons_of(device).next();
+        let mut upstream: BTreeMap<RecordId, usize> = BTreeMap::new();
+        let mut revocable = BTreeMap::new();
+        for (_, id) in &self.order {
+            let Some(stored) = self.set.grants.get(id) else { continue };
+            let above = match stored.grant.parent {
+                Parent::Genesis => owner,
+                Parent::Grant(parent) => upstream.get(&parent).copied(),
+            };
+            let by_chain = first(above, place(stored.grant.issuer));
+            if let Some(place) = by_chain {
+                upstream.insert(*id, place);
+            }
+            if self.status(id) != LinkStatus::Live {
+                continue;
+            }
+            let audience = issuer_for(stored.grant.to).and_then(place);
+            let own = person.filter(|_| stored.grant.to == Audience::Device(*device)).map(Issuer::Person);
+            let name = first(by_chain, audience).and_then(|place| names.get(place).copied()).or(own);
+            revocable.extend(name.map(|name| (*id, name)));
+        }
+        revocable
+    }
+
+    /// In whose name, and under what, a device may grant this role: in that of the first of its names that may.
+    pub(crate) fn authority(&self, device: &DeviceId, role: Role) -> Option<(Issuer, Parent)> {
+        if self.tombstone.is_some() || self.set.genesis.kind == ResourceKind::Shelf {
             return None;
         }
-        if person == self.set.genesis.owner {
-            return Some(Parent::Genesis);
+        let mut strongest: BTreeMap<Issuer, (Role, RecordId)> = BTreeMap::new();
+        for (id, grant, depth) in self.live() {
+            let Some(issuer) = issuer_for(grant.to) else { continue };
+            if grant.share && grant.role >= role && depth < MAX_DEPTH {
+                // In order of ids, so that of equals the first stays.
+                let best = strongest.entry(issuer).or_insert((grant.role, id));
+                if grant.role > best.0 {
+                    *best = (grant.role, id);
+                }
+            }
         }
-        self.live()
-            .filter(|(_, grant, depth)| {
-                grant.to == Audience::Person(person)
-                    && grant.share
-                    && grant.role >= role
-                    && *depth < MAX_DEPTH
-            })
-            .max_by(|(id, grant, _), (other_id, other, _)| {
-                grant.role.cmp(&other.role).then_with(|| other_id.cmp(id))
-            })
-            .map(|(id, ..)| Parent::Grant(id))
+        self.voices.names_of(device).into_iter().find_map(|name| {
+            let parent = match strongest.get(&name) {
+                _ if self.set.is_owner(name) => Parent::Genesis,
+                Some((_, id)) => Parent::Grant(*id),
+                None => return None,
+            };
+            Some((name, parent))
+        })
     }
 
     /// The genesis, the chains of a person's grants, and the records that ended them.
     pub(crate) fn records_about(&self, person: PersonId) -> BTreeSet<RecordId> {
+        let within = self.rosters().above_ever(person);
+        let roster = self.rosters().get(&person);
         let own = |grant: &Grant| match grant.to {
             Audience::Person(to) => to == person,
-            Audience::Device(device) => {
-                self.roster(person).is_some_and(|roster| roster.ever_contained(&device))
-            }
-            Audience::Group(_) | Audience::Invite(_) => false,
+            Audience::Group(group) => within.contains(&group),
+            Audience::Device(device) => roster.is_some_and(|roster| roster.ever_contained(&device)),
+            Audience::Invite(_) => false,
         };
         let mut records: BTreeSet<RecordId> = BTreeSet::new();
         for (id, ..) in self.grants().filter(|(_, grant, ..)| own(grant)) {
-            for (link, _) in self.set.chain(id) {
+            for link in self.set.grounds(id) {
                 records.insert(link);
                 let revocations = self.set.revocations.get(&link).into_iter().flatten();
                 records.extend(revocations.filter(|(id, revoke)| self.counts(id, revoke)).map(|(id, _)| *id));
             }
+            if self.used_up.contains(&id) {
+                records.extend(self.earlier_redemptions(id));
+            }
         }
-        if !records.is_empty() || person == self.set.genesis.owner {
+        if !records.is_empty() || within.contains(&self.set.genesis.owner) {
             records.insert(RecordId::from_bytes(*self.set.id.as_bytes()));
             records.extend(self.tombstone);
         }
         records
     }
+
+    /// The redemptions for which this one came too late.
+    fn earlier_redemptions(&self, late: RecordId) -> Vec<RecordId> {
+        let of = |id: &RecordId| {
+            let grant = &self.set.grants.get(id)?.grant;
+            match (grant.issuer, grant.parent) {
+                (Issuer::Invite(_), Parent::Grant(invitation)) => Some(invitation),
+                _ => grant.redeems,
+            }
+        };
+        let Some(invitation) = of(&late) else { return Vec::new() };
+        let others = self.set.grants.range(..late).map(|(id, _)| *id);
+        others.filter(|id| !self.used_up.contains(id) && of(id) == Some(invitation)).collect()
+    }
 }
 
-fn roster(rosters: &Rosters, person: PersonId) -> Option<&Arc<Roster>> {
-    rosters.get(&person).map(RosterLog::roster)
+/// In whose name a device of whom something was granted to passes it on.
+fn issuer_for(to: Audience) -> Option<Issuer> {
+    match to {
+        Audience::Person(person) => Some(Issuer::Person(person)),
+        Audience::Group(group) => Some(Issuer::Group(group)),
+        Audience::Device(_) | Audience::Invite(_) => None,
+    }
+}
+
+/// The lesser of two places, of which either may be missing.
+fn first(one: Option<usize>, other: Option<usize>) -> Option<usize> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
 }

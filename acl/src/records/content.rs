@@ -1,5 +1,5 @@
-//! Records about what is in a document: exclusions, and keys of sealed content. Both have their encoding, and
-//! neither is evaluated yet.
+//! Records about what is in a document: exclusions, and keys of sealed content. Of keys there is the encoding
+//! alone; nothing evaluates them yet.
 
 use super::{ascending, line};
 use crate::bounds::{

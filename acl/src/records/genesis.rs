@@ -1,27 +1,29 @@
-//! The beginning and the end of a document or space.
+//! The beginning and the end of a document, space or shelf.
 
 use super::line;
 use crate::bounds::MAX_TITLE_BYTES;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::ids::{DeviceId, PersonId, ResourceId};
 
-/// Whether a resource is a document or a space.
+/// What a resource is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ResourceKind {
     /// A document.
     Document,
     /// A set of documents shared together.
     Space,
+    /// What a person keeps for its own devices: contacts, names, what it accepted. Never shared.
+    Shelf,
 }
 
-/// The first record of a document or space, whose id is the resource's.
+/// The first record of a document, space or shelf, whose id is the resource's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Genesis {
-    /// Document or space.
+    /// Document, space or shelf.
     pub kind: ResourceKind,
-    /// Whose it is, for ever.
+    /// Whose it is, for ever: a person, or a group (never for a shelf).
     pub owner: PersonId,
-    /// The space it is born in.
+    /// The space it is born in; only a document is.
     pub space: Option<ResourceId>,
     /// The name it is born with.
     pub name: String,
@@ -33,7 +35,7 @@ pub struct Genesis {
     pub by: DeviceId,
 }
 
-/// The owner's word that a document or space is deleted, everywhere.
+/// The owner's word that a document, space or shelf is deleted, everywhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tombstone {
     /// What is deleted.
@@ -47,6 +49,7 @@ impl Genesis {
         writer.byte(match self.kind {
             ResourceKind::Document => 1,
             ResourceKind::Space => 2,
+            ResourceKind::Shelf => 3,
         });
         self.owner.encode(writer);
         writer.option(self.space, |writer, space| space.encode(writer));
@@ -55,10 +58,11 @@ impl Genesis {
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self {
+        let genesis = Self {
             kind: match reader.byte()? {
                 1 => ResourceKind::Document,
                 2 => ResourceKind::Space,
+                3 => ResourceKind::Shelf,
                 found => return Err(DecodeError::Unknown { what: "kind of resource", found: found.into() }),
             },
             owner: PersonId::decode(reader)?,
@@ -67,7 +71,11 @@ impl Genesis {
             nonce: reader.array()?,
             alias: reader.array()?,
             by: DeviceId::decode(reader)?,
-        })
+        };
+        if genesis.space.is_some() && genesis.kind != ResourceKind::Document {
+            return Err(DecodeError::Invalid("only a document is born in a space"));
+        }
+        Ok(genesis)
     }
 }
 

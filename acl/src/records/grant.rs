@@ -57,12 +57,16 @@ pub struct Grant {
     pub to: Audience,
     /// What it allows.
     pub role: Role,
-    /// Whether it may be passed on. On a grant to an invitation: whether it can be redeemed offline.
+    /// Whether it may be passed on. On a grant to an invitation: whether those that redeem it may.
     pub share: bool,
     /// For an invitation: how often it may be redeemed; none is no limit.
     pub uses: Option<u32>,
+    /// For an invitation: only the device that made it lets people in by it, so not offline either.
+    pub confirm: bool,
     /// What it rests on.
     pub parent: Parent,
+    /// The grant to an invitation that this one answers. It is no parent: that one may end, and this stays.
+    pub redeems: Option<RecordId>,
     /// Until when, in milliseconds since 1970.
     pub expires: Option<u64>,
     /// Makes two grants with equal words two: giving access again is a new grant.
@@ -73,7 +77,8 @@ pub struct Grant {
 
 /// The end of a grant and of all below it, for ever.
 ///
-/// It has no nonce: a device has one word against a grant, and cannot flood anybody with more.
+/// It has no nonce: against one grant and in one name a device has two words at most, with `erase` and without,
+/// and cannot flood anybody with more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revoke {
     /// In what.
@@ -82,6 +87,8 @@ pub struct Revoke {
     pub target: RecordId,
     /// In whose name.
     pub issuer: Issuer,
+    /// Whether the other side is asked to drop its copy. Nobody can be made to.
+    pub erase: bool,
     /// The device that signs.
     pub by: DeviceId,
 }
@@ -96,6 +103,7 @@ impl Grant {
         writer.option(self.uses, |writer, uses| {
             writer.uint(uses.into());
         });
+        writer.byte(self.confirm.into());
         writer.option(
             match self.parent {
                 Parent::Genesis => None,
@@ -103,6 +111,7 @@ impl Grant {
             },
             |writer, id| id.encode(writer),
         );
+        writer.option(self.redeems, |writer, id| id.encode(writer));
         writer.option(self.expires, |writer, expires| {
             writer.uint(expires);
         });
@@ -119,13 +128,11 @@ impl Grant {
             issuer: Issuer::decode(reader)?,
             to: Audience::decode(reader)?,
             role: Role::decode(reader)?,
-            share: match reader.byte()? {
-                0 => false,
-                1 => true,
-                found => return Err(DecodeError::Unknown { what: "share flag", found: found.into() }),
-            },
+            share: flag(reader, "share flag")?,
             uses: reader.option(uses)?,
+            confirm: flag(reader, "confirm flag")?,
             parent: reader.option(RecordId::decode)?.map_or(Parent::Genesis, Parent::Grant),
+            redeems: reader.option(RecordId::decode)?,
             expires: reader.option(Reader::uint)?,
             nonce: reader.array()?,
             by: match reader.byte()? {
@@ -134,13 +141,25 @@ impl Grant {
                 found => return Err(DecodeError::Unknown { what: "kind of signer", found: found.into() }),
             },
         };
-        match (grant.uses, grant.to) {
-            (Some(_), Audience::Person(_) | Audience::Group(_) | Audience::Device(_)) => {
-                Err(DecodeError::Invalid("only an invitation has a number of uses"))
-            }
-            (Some(0), Audience::Invite(_)) => Err(DecodeError::Invalid("an invitation has no uses")),
-            _ => Ok(grant),
+        let invitation = matches!(grant.to, Audience::Invite(_));
+        if !invitation && (grant.uses.is_some() || grant.confirm) {
+            return Err(DecodeError::Invalid("only an invitation has a number of uses, or is confirmed"));
         }
+        if grant.uses == Some(0) {
+            return Err(DecodeError::Invalid("an invitation has no uses"));
+        }
+        if grant.redeems.is_some() && !matches!(grant.to, Audience::Person(_)) {
+            return Err(DecodeError::Invalid("only a person redeems an invitation"));
+        }
+        Ok(grant)
+    }
+}
+
+fn flag(reader: &mut Reader<'_>, what: &'static str) -> Result<bool, DecodeError> {
+    match reader.byte()? {
+        0 => Ok(false),
+        1 => Ok(true),
+        found => Err(DecodeError::Unknown { what, found: found.into() }),
     }
 }
 
@@ -155,6 +174,7 @@ impl Revoke {
         self.resource.encode(writer);
         self.target.encode(writer);
         self.issuer.encode(writer);
+        writer.byte(self.erase.into());
         self.by.encode(writer);
     }
 
@@ -163,6 +183,7 @@ impl Revoke {
             resource: ResourceId::decode(reader)?,
             target: RecordId::decode(reader)?,
             issuer: Issuer::decode(reader)?,
+            erase: flag(reader, "erase flag")?,
             by: DeviceId::decode(reader)?,
         };
         match revoke.issuer {

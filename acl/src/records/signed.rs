@@ -24,6 +24,9 @@ pub enum SignError {
     /// The record is over a bound or contradicts itself.
     #[error("the record is not valid: {0}")]
     Invalid(#[from] DecodeError),
+    /// A device is brought into a roster without its own word for it.
+    #[error("the device did not agree to belong to this roster")]
+    NoConsent,
     /// The record is longer than any peer would take.
     #[error("the record has {0} bytes, more than the {MAX_RECORD_BYTES} allowed")]
     TooLarge(usize),
@@ -42,6 +45,9 @@ pub enum RecordError {
     /// The signature is not by the key that the record names.
     #[error("{0} of a record")]
     BadSignature(#[from] BadSignature),
+    /// A device is brought into a roster without its own word for it.
+    #[error("the device did not agree to belong to this roster")]
+    NoConsent,
 }
 
 /// A well-formed record whose signature nobody has looked at.
@@ -95,6 +101,9 @@ impl UnverifiedRecord {
             NamedSigner::Device(device) => device.verify(kind, payload, &signature)?,
             NamedSigner::Invite(key) => key.verify(kind, payload, &signature)?,
             NamedSigner::Recovery(key) => key.verify(kind, payload, &signature)?,
+        }
+        if let Record::RosterOperation(operation) = &self.record {
+            operation.verify_consent().map_err(|_| RecordError::NoConsent)?;
         }
         Ok(VerifiedRecord::new(self.id, self.record, self.bytes))
     }
@@ -177,6 +186,9 @@ impl Record {
         }
         // What a peer would refuse is not signed in the first place.
         Self::from_payload(&bytes)?;
+        if let Self::RosterOperation(operation) = &self {
+            operation.verify_consent().map_err(|_| SignError::NoConsent)?;
+        }
         let id = record_id(self.kind(), &bytes);
         let signature = sign(self.kind(), &bytes);
         bytes.extend_from_slice(&signature.0);

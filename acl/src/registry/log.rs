@@ -3,65 +3,198 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
+use super::rosters::Rosters;
 use super::slots::{Admission, Slots};
+use super::voices::Voices;
 use super::waiting::Awaited;
 use super::{Refusal, Verdict};
-use crate::bounds::{MAX_PREVIOUS, MAX_ROSTER_FORKS, MAX_ROSTER_LENGTH, MAX_ROSTER_LENGTH_FOR_REMOVAL};
-use crate::ids::{DeviceId, PersonId, RecordId};
-use crate::records::{Capacity, Member, RosterAction, RosterGenesis, RosterOperation};
-use crate::roster::{Roster, StoredOperation, added, evaluate};
+use crate::bounds::{
+    MAX_NESTING, MAX_PREVIOUS, MAX_RECOVERIES, MAX_ROSTER_FORKS, MAX_ROSTER_LENGTH,
+    MAX_ROSTER_LENGTH_FOR_REMOVAL, MAX_ROSTER_LENGTH_PER_RECOVERY,
+};
+use crate::ids::{PersonId, RecordId, RecoveryKey};
+use crate::records::{Capacity, Member, RosterAction, RosterGenesis, RosterKind, RosterOperation};
+use crate::roster::{Evaluated, Roster, StoredOperation, added, evaluate};
+
+/// Whose word an operation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Author {
+    Member(Member),
+    Recovery(RecoveryKey),
+}
 
 /// Author of an operation, and how many lie before it.
-type Slot = (DeviceId, usize);
+type Slot = (Author, usize);
+
+/// What was found out about an operation that is worth storing.
+#[derive(Debug)]
+pub(super) struct Judged {
+    ancestors: BTreeSet<RecordId>,
+    generation: usize,
+}
 
 /// One roster's records. Every operation's whole past is here.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RosterLog {
     id: PersonId,
     genesis: RosterGenesis,
     operations: BTreeMap<RecordId, StoredOperation>,
     slots: Slots<Slot>,
-    memo: OnceLock<Arc<Roster>>,
+    /// Every member that some stored operation ever added, with the most it was added as.
+    ever: BTreeMap<Member, Capacity>,
+    /// The evaluation with so many groups within each other, and one more in each; a person's is the last.
+    memo: [OnceLock<Arc<Roster>>; MAX_NESTING],
 }
 
 impl RosterLog {
     pub(super) fn new(id: PersonId, genesis: RosterGenesis) -> Self {
-        let slots = Slots::new(MAX_ROSTER_FORKS);
-        Self { id, genesis, operations: BTreeMap::new(), slots, memo: OnceLock::new() }
+        let mut log = Self {
+            id,
+            genesis,
+            operations: BTreeMap::new(),
+            slots: Slots::new(MAX_ROSTER_FORKS),
+            ever: BTreeMap::new(),
+            memo: Default::default(),
+        };
+        log.note_ever();
+        log
     }
 
-    /// The roster as it stands.
-    pub(crate) fn roster(&self) -> &Arc<Roster> {
-        self.memo.get_or_init(|| Arc::new(evaluate(self.id, &self.genesis, &self.operations, self.heads())))
+    pub(crate) fn kind(&self) -> RosterKind {
+        self.genesis.kind
     }
 
-    /// Takes in an operation if it is worth storing. Says which others had to go for it.
+    pub(crate) fn genesis(&self) -> &RosterGenesis {
+        &self.genesis
+    }
+
+    /// The operations, by id.
+    pub(crate) fn operations(&self) -> &BTreeMap<RecordId, StoredOperation> {
+        &self.operations
+    }
+
+    /// Every member that some stored operation ever added, with the most it was added as.
+    pub(crate) fn ever(&self) -> &BTreeMap<Member, Capacity> {
+        &self.ever
+    }
+
+    /// The roster as it stands when groups are looked into `level` deep.
+    pub(super) fn at<'a>(&'a self, rosters: &'a Rosters, level: usize) -> Option<&'a Arc<Roster>> {
+        let level = if self.kind() == RosterKind::Person { MAX_NESTING } else { level };
+        let memo = self.memo.get(level.checked_sub(1)?)?;
+        Some(memo.get_or_init(|| Arc::new(self.evaluate(rosters, level).roster)))
+    }
+
+    /// The roster, and what of its log does not count. An operation in the name of a group within is judged
+    /// one level less deep, so that groups in a circle come to an end.
+    pub(crate) fn evaluate(&self, rosters: &Rosters, level: usize) -> Evaluated {
+        let voices = Voices::new(rosters, level.saturating_sub(1), [self.id]);
+        evaluate(self.id, &self.genesis, &self.operations, self.heads(), |id, operation| {
+            operation.person.is_none_or(|person| voices.speaks_in(person, &operation.by, id))
+        })
+    }
+
+    /// Something that the evaluation rests on has changed.
+    pub(super) fn invalidate(&mut self) {
+        self.memo = Default::default();
+    }
+
+    /// Whether, by signatures alone, an operation could ever have counted. Of this roster only its own past is
+    /// asked, so the answer is the same whenever it comes; others may still come to say that its device speaks
+    /// for whom it names.
+    pub(super) fn judge(&self, operation: &RosterOperation, rosters: &Rosters) -> Result<Judged, Verdict> {
+        let ancestors = self.past(operation)?;
+        let refuse = |refusal| Err(Verdict::Refused(refusal));
+        let group = self.kind() == RosterKind::Group;
+        if group != operation.person.is_some() {
+            return refuse(Refusal::WrongKind("a roster operation"));
+        }
+        let named = match &operation.action {
+            RosterAction::Add { member, .. } | RosterAction::Remove { member, .. } => Some(*member),
+            RosterAction::Rename { member, .. } => *member,
+            RosterAction::Recover { device, .. } => Some(Member::Device(*device)),
+        };
+        if named.is_some_and(|member| group != matches!(member, Member::Person(_))) {
+            return refuse(Refusal::WrongKind("a member of a roster"));
+        }
+        let generation = self.recovers(operation, &ancestors)?;
+        let author = operation.author();
+        let recovered = author.map_or(generation, |author| self.generation_in(&ancestors, author));
+        if ancestors.len() > length_limit(&operation.action, recovered) {
+            return refuse(Refusal::TooMany("operations of one roster"));
+        }
+        match &operation.action {
+            RosterAction::Remove { member, .. } | RosterAction::Rename { member: Some(member), .. }
+                if self.capacity_in(&ancestors, *member).is_none() =>
+            {
+                return refuse(Refusal::NotAMember(*member));
+            }
+            RosterAction::Remove { .. }
+            | RosterAction::Rename { .. }
+            | RosterAction::Add { .. }
+            | RosterAction::Recover { .. } => {}
+        }
+        if author.is_some_and(|author| self.capacity_in(&ancestors, author) != Some(Capacity::Full)) {
+            return refuse(Refusal::NotEntitled(operation.by));
+        }
+        match operation.person {
+            Some(person) if !rosters.ever_speaks(person, operation.by, Capacity::Full) => {
+                Err(Verdict::Wait(Awaited::Roster(person)))
+            }
+            Some(_) | None => Ok(Judged { ancestors, generation }),
+        }
+    }
+
+    /// How many recoveries a recovery makes with those it rests on. The key must be one that the genesis or a
+    /// recovery in its past committed to.
+    fn recovers(
+        &self,
+        operation: &RosterOperation,
+        ancestors: &BTreeSet<RecordId>,
+    ) -> Result<usize, Verdict> {
+        let RosterAction::Recover { recovery_key, .. } = &operation.action else { return Ok(0) };
+        let hash = recovery_key.hash();
+        let earlier = ancestors.iter().filter_map(|id| self.operations.get(id)).filter(|stored| {
+            matches!(&stored.operation.action,
+                RosterAction::Recover { next_recovery, .. } if *next_recovery == hash)
+        });
+        let first = (self.genesis.recovery == hash).then_some(0);
+        let rests_on = earlier.map(|stored| stored.generation).chain(first).max();
+        match rests_on {
+            None => Err(Verdict::Refused(Refusal::NotEntitled(operation.by))),
+            Some(MAX_RECOVERIES..) => Err(Verdict::Refused(Refusal::TooMany("recoveries of one roster"))),
+            Some(generation) => Ok(generation + 1),
+        }
+    }
+
+    /// Takes in an operation that was judged worth storing. Says which others had to go for it.
     pub(super) fn insert(
         &mut self,
         id: RecordId,
         operation: &RosterOperation,
+        judged: Judged,
         wanted: bool,
     ) -> Result<Vec<RecordId>, Verdict> {
-        let ancestors = self.past(operation)?;
-        self.judge(operation, &ancestors)?;
-        let slot = (operation.by, ancestors.len());
-        let evicted = match self.slots.admit(slot, id, wanted) {
-            Admission::Full => return Err(Verdict::Refused(Refusal::TooMany("operations of one device"))),
+        let Judged { ancestors, generation } = judged;
+        let evicted = match self.slots.admit(slot(operation, &ancestors), id, wanted) {
+            Admission::Full => return Err(Verdict::Refused(Refusal::TooMany("operations of one member"))),
             Admission::Kept => None,
             Admission::Evicts(other) => Some(other),
         };
         for parent in &operation.previous {
             self.slots.add_child(*parent);
         }
-        self.operations.insert(id, StoredOperation { operation: operation.clone(), ancestors });
+        let stored = StoredOperation { operation: operation.clone(), ancestors, generation };
+        self.operations.insert(id, stored);
         let dropped = evicted.map(|evicted| self.evict(evicted)).unwrap_or_default();
-        self.memo = OnceLock::new();
+        self.note_ever();
+        self.invalidate();
         Ok(dropped)
     }
 
     /// All that lies before an operation, the genesis included.
     fn past(&self, operation: &RosterOperation) -> Result<BTreeSet<RecordId>, Verdict> {
-        let genesis = RecordId::from_bytes(*self.id.as_bytes());
+        let genesis = self.origin();
         let mut ancestors = BTreeSet::from([genesis]);
         for previous in &operation.previous {
             if *previous == genesis {
@@ -76,44 +209,40 @@ impl RosterLog {
         Ok(ancestors)
     }
 
-    /// Whether, by signatures alone, an operation could ever have counted. Only its own past is asked, so the
-    /// answer is the same whenever it comes.
-    fn judge(&self, operation: &RosterOperation, ancestors: &BTreeSet<RecordId>) -> Result<(), Verdict> {
-        let refuse = |refusal| Err(Verdict::Refused(refusal));
-        let limit = match &operation.action {
-            RosterAction::Add { member: Member::Device(_), .. } => MAX_ROSTER_LENGTH,
-            RosterAction::Remove { member: Member::Device(device), .. } => {
-                if self.capacity_in(ancestors, device).is_none() {
-                    return refuse(Refusal::NotAMember(*device));
-                }
-                MAX_ROSTER_LENGTH_FOR_REMOVAL
-            }
-            RosterAction::Add { member: Member::Person(_), .. }
-            | RosterAction::Remove { member: Member::Person(_), .. } => {
-                return refuse(Refusal::NotYet("a person as a member of a roster"));
-            }
-            RosterAction::Recover { .. } => return refuse(Refusal::NotYet("recovery")),
-        };
-        if ancestors.len() > limit {
-            return refuse(Refusal::TooMany("operations of one roster"));
-        }
-        if self.capacity_in(ancestors, &operation.by) != Some(Capacity::Full) {
-            return refuse(Refusal::NotEntitled(operation.by));
-        }
-        Ok(())
+    fn origin(&self) -> RecordId {
+        RecordId::from_bytes(*self.id.as_bytes())
     }
 
-    /// The most that a device was added as within these operations.
-    fn capacity_in(&self, operations: &BTreeSet<RecordId>, device: &DeviceId) -> Option<Capacity> {
-        if *device == self.genesis.founder {
+    fn founder(&self) -> Member {
+        self.genesis.founder_person.map_or(Member::Device(self.genesis.founder), Member::Person)
+    }
+
+    /// The most that a member was added as within these operations.
+    fn capacity_in(&self, operations: &BTreeSet<RecordId>, member: Member) -> Option<Capacity> {
+        if member == self.founder() {
             return Some(Capacity::Full);
         }
-        operations
-            .iter()
-            .filter_map(|id| self.operations.get(id).and_then(added))
-            .filter(|(_, added, _)| added == device)
-            .map(|(_, _, capacity)| capacity)
-            .max()
+        let stored = operations.iter().filter_map(|id| self.operations.get(id));
+        let entries = stored.filter_map(|stored| added(&stored.operation));
+        entries.filter(|entry| entry.member == member).map(|entry| entry.capacity).max()
+    }
+
+    /// The latest recovery, within these operations, that brought a member in.
+    fn generation_in(&self, operations: &BTreeSet<RecordId>, member: Member) -> usize {
+        let stored = operations.iter().filter_map(|id| self.operations.get(id));
+        let own = stored.filter(|stored| {
+            stored.generation > 0 && added(&stored.operation).is_some_and(|entry| entry.member == member)
+        });
+        own.map(|stored| stored.generation).max().unwrap_or(0)
+    }
+
+    fn note_ever(&mut self) {
+        let mut ever = BTreeMap::from([(self.founder(), Capacity::Full)]);
+        for entry in self.operations.values().filter_map(|stored| added(&stored.operation)) {
+            let most = ever.entry(entry.member).or_insert(entry.capacity);
+            *most = entry.capacity.max(*most);
+        }
+        self.ever = ever;
     }
 
     /// Drops an operation that nothing builds on, and what is left without a child by that.
@@ -128,10 +257,10 @@ impl RosterLog {
                 .iter()
                 .filter_map(|previous| {
                     let parent = self.operations.get(previous)?;
-                    Some(((parent.operation.by, parent.ancestors.len()), *previous))
+                    Some((slot(&parent.operation, &parent.ancestors), *previous))
                 })
                 .collect();
-            queue.extend(self.slots.remove((stored.operation.by, stored.ancestors.len()), id, &parents));
+            queue.extend(self.slots.remove(slot(&stored.operation, &stored.ancestors), id, &parents));
             dropped.push(id);
         }
         dropped
@@ -139,13 +268,54 @@ impl RosterLog {
 
     /// The operations that none builds on.
     fn heads(&self) -> Vec<RecordId> {
-        let built_on: BTreeSet<&RecordId> =
-            self.operations.values().flat_map(|stored| &stored.operation.previous).collect();
-        let genesis = RecordId::from_bytes(*self.id.as_bytes());
-        if self.operations.is_empty() {
-            return vec![genesis];
-        }
-        let heads = self.operations.keys().filter(|id| !built_on.contains(id));
-        heads.take(MAX_PREVIOUS).copied().collect()
+        self.heads_among(|_| true)
     }
+
+    /// The same without the removals that a member signed, and what builds on those.
+    pub(crate) fn heads_without_removals_by(&self, member: Member) -> Vec<RecordId> {
+        let removal = |stored: &StoredOperation| {
+            matches!(stored.operation.action, RosterAction::Remove { .. })
+                && stored.operation.author() == Some(member)
+        };
+        let removals: BTreeSet<&RecordId> =
+            self.operations.iter().filter(|(_, stored)| removal(stored)).map(|(id, _)| id).collect();
+        self.heads_among(|id| {
+            let before = self.operations.get(id).map(|stored| &stored.ancestors);
+            !removals.contains(id)
+                && before.is_some_and(|before| removals.iter().all(|id| !before.contains(id)))
+        })
+    }
+
+    fn heads_among(&self, counts: impl Fn(&RecordId) -> bool) -> Vec<RecordId> {
+        let among: Vec<&RecordId> = self.operations.keys().filter(|id| counts(id)).collect();
+        let stored = among.iter().filter_map(|id| self.operations.get(id));
+        let built_on: BTreeSet<&RecordId> = stored.flat_map(|stored| &stored.operation.previous).collect();
+        if among.is_empty() {
+            return vec![self.origin()];
+        }
+        among.into_iter().filter(|id| !built_on.contains(id)).take(MAX_PREVIOUS).copied().collect()
+    }
+}
+
+/// How many operations may lie before one of this kind, by an author of this many recoveries.
+fn length_limit(action: &RosterAction, recovered: usize) -> usize {
+    match action {
+        RosterAction::Add { .. } | RosterAction::Rename { .. } if recovered == 0 => MAX_ROSTER_LENGTH,
+        RosterAction::Add { .. }
+        | RosterAction::Rename { .. }
+        | RosterAction::Remove { .. }
+        | RosterAction::Recover { .. } => {
+            MAX_ROSTER_LENGTH_FOR_REMOVAL + recovered * MAX_ROSTER_LENGTH_PER_RECOVERY
+        }
+    }
+}
+
+fn slot(operation: &RosterOperation, ancestors: &BTreeSet<RecordId>) -> Slot {
+    let author = match &operation.action {
+        RosterAction::Recover { recovery_key, .. } => Author::Recovery(*recovery_key),
+        RosterAction::Add { .. } | RosterAction::Remove { .. } | RosterAction::Rename { .. } => {
+            Author::Member(operation.person.map_or(Member::Device(operation.by), Member::Person))
+        }
+    };
+    (author, ancestors.len())
 }

@@ -1,23 +1,23 @@
-//! The stored records of one document, and which of them are worth storing.
+//! The stored records of one document, space or shelf, and which of them are worth storing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use super::log::RosterLog;
+use super::rosters::Rosters;
 use super::slots::{Admission, Slots};
 use super::waiting::Awaited;
 use super::{Refusal, Verdict};
 use crate::access::Access;
-use crate::bounds::{MAX_DEPTH, MAX_GRANTS_PER_ISSUER};
+use crate::bounds::{MAX_DEPTH, MAX_EXCLUSIONS_PER_DEVICE, MAX_GRANTS_PER_ISSUER};
 use crate::ids::{DeviceId, PersonId, RecordId, ResourceId};
-use crate::records::{Audience, Capacity, Genesis, Grant, Issuer, Parent, Record, Revoke, Signer, Tombstone};
+use crate::records::{
+    Audience, Capacity, Exclude, Genesis, Grant, Issuer, Parent, Record, ResourceKind, Revoke, Signer,
+    Tombstone,
+};
 use crate::role::Role;
 
-/// Rosters by person, as far as they are known.
-pub(crate) type Rosters = BTreeMap<PersonId, RosterLog>;
-
 /// A grant and the number of grants from it up to the genesis, itself included.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct StoredGrant {
     pub(crate) grant: Grant,
     pub(crate) depth: u8,
@@ -25,7 +25,7 @@ pub(crate) struct StoredGrant {
 
 /// One resource's records. The parent of every grant and the target of every revocation are here, and every
 /// one of them would count if nothing had ever been revoked or removed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct ResourceSet {
     pub(crate) id: ResourceId,
     pub(crate) genesis: Genesis,
@@ -33,8 +33,12 @@ pub(crate) struct ResourceSet {
     /// By target, in order of their ids.
     pub(crate) revocations: BTreeMap<RecordId, BTreeMap<RecordId, Revoke>>,
     pub(crate) tombstones: BTreeMap<RecordId, Tombstone>,
+    pub(crate) exclusions: BTreeMap<RecordId, Exclude>,
+    /// How many grants give each role to each.
+    ever: BTreeMap<Audience, BTreeMap<Role, u32>>,
     slots: Slots<(Issuer, u8)>,
-    /// The rosters that grants name, and how many times.
+    exclusion_slots: Slots<DeviceId>,
+    /// The rosters that records name, and how many times.
     named: BTreeMap<PersonId, u32>,
     memo: OnceLock<Arc<Access>>,
 }
@@ -48,23 +52,26 @@ impl ResourceSet {
             grants: BTreeMap::new(),
             revocations: BTreeMap::new(),
             tombstones: BTreeMap::new(),
+            exclusions: BTreeMap::new(),
+            ever: BTreeMap::new(),
             slots: Slots::new(MAX_GRANTS_PER_ISSUER),
+            exclusion_slots: Slots::new(MAX_EXCLUSIONS_PER_DEVICE),
             memo: OnceLock::new(),
         }
     }
 
-    /// Who may do what.
-    pub(super) fn access(&self, rosters: &Rosters) -> &Arc<Access> {
-        self.memo.get_or_init(|| Arc::new(Access::evaluate(self, rosters)))
+    /// Who may do what; `space` is the access to the space it was born in.
+    pub(super) fn access(&self, rosters: &Rosters, space: Option<&Arc<Access>>) -> &Arc<Access> {
+        self.memo.get_or_init(|| Arc::new(Access::evaluate(self, rosters, space.map(AsRef::as_ref))))
     }
 
-    /// A roster that is named here has changed.
+    /// Something on which the answer depends has changed.
     pub(super) fn invalidate(&mut self) {
         self.memo = OnceLock::new();
     }
 
-    /// The rosters on which the answer depends.
-    pub(super) fn named(&self) -> impl Iterator<Item = PersonId> {
+    /// The rosters that records of this resource name.
+    pub(crate) fn named(&self) -> impl Iterator<Item = PersonId> {
         self.named.keys().copied()
     }
 
@@ -81,12 +88,34 @@ impl ResourceSet {
         })
     }
 
+    /// A grant, and all that have to be stored for it to be: those above it, and the invitations redeemed.
+    pub(crate) fn grounds(&self, grant: RecordId) -> BTreeSet<RecordId> {
+        let mut grounds = BTreeSet::from([grant]);
+        let mut open = vec![grant];
+        while let Some(id) = open.pop() {
+            let below = self.grants.get(&id).into_iter().flat_map(|stored| rests_on(&stored.grant));
+            open.extend(below.filter(|id| grounds.insert(*id)));
+        }
+        grounds
+    }
+
+    /// The most that was ever granted to any of these.
+    pub(super) fn ever_granted(&self, to: impl IntoIterator<Item = Audience>) -> Option<Role> {
+        let roles = to.into_iter().filter_map(|to| self.ever.get(&to)?.keys().next_back().copied());
+        roles.max()
+    }
+
+    /// Whether something is issued in the owner's name.
+    pub(crate) fn is_owner(&self, issuer: Issuer) -> bool {
+        issuing_roster(issuer) == Some(self.genesis.owner)
+    }
+
     /// Whether a revocation for this issuer, signed by this device, would count against this grant.
-    pub(crate) fn is_upstream(&self, issuer: Issuer, by: Option<&DeviceId>, target: RecordId) -> bool {
+    fn is_upstream(&self, issuer: Issuer, by: &DeviceId, target: RecordId) -> bool {
         let Some(stored) = self.grants.get(&target) else { return false };
-        issuer == Issuer::Person(self.genesis.owner)
+        self.is_owner(issuer)
             || issuer_is(stored.grant.to, issuer)
-            || by.is_some_and(|by| stored.grant.to == Audience::Device(*by))
+            || stored.grant.to == Audience::Device(*by)
             || self.chain(target).any(|(_, above)| above.grant.issuer == issuer)
     }
 
@@ -98,10 +127,14 @@ impl ResourceSet {
         rosters: &Rosters,
         wanted: bool,
     ) -> Result<Vec<RecordId>, Verdict> {
+        if self.genesis.kind == ResourceKind::Shelf {
+            return Err(Verdict::Refused(Refusal::WrongKind("a grant in a shelf")));
+        }
         let depth = self.judge_grant(grant)?;
+        self.judge_redemption(grant)?;
         match (grant.issuer, grant.by) {
-            (Issuer::Person(person), Signer::Device(device)) => {
-                require(rosters, person, device, Capacity::Full)?;
+            (Issuer::Person(_) | Issuer::Group(_), Signer::Device(device)) => {
+                rosters.require(grant.issuer, device, Capacity::Full)?;
             }
             (Issuer::Invite(key), Signer::Invite(by)) if key == by => {}
             _ => return Err(Verdict::Refused(Refusal::WrongSigner)),
@@ -111,12 +144,13 @@ impl ResourceSet {
             Admission::Kept => None,
             Admission::Evicts(other) => Some(other),
         };
-        if let Parent::Grant(parent) = grant.parent {
-            self.slots.add_child(parent);
+        for below in rests_on(grant) {
+            self.slots.add_child(below);
         }
-        for person in issuing_person(grant.issuer).into_iter().chain(audience_person(grant.to)) {
-            *self.named.entry(person).or_default() += 1;
+        for roster in issuing_roster(grant.issuer).into_iter().chain(audience_roster(grant.to)) {
+            self.name(roster);
         }
+        *self.ever.entry(grant.to).or_default().entry(grant.role).or_default() += 1;
         self.grants.insert(id, StoredGrant { grant: grant.clone(), depth });
         self.invalidate();
         Ok(evicted.map(|evicted| self.evict(evicted)).unwrap_or_default())
@@ -125,14 +159,11 @@ impl ResourceSet {
     /// Whether a grant stays within its parent, and how deep it stands.
     fn judge_grant(&self, grant: &Grant) -> Result<u8, Verdict> {
         let refuse = |refusal| Err(Verdict::Refused(refusal));
-        if matches!(grant.issuer, Issuer::Group(_)) || matches!(grant.to, Audience::Group(_)) {
-            return refuse(Refusal::NotYet("groups"));
-        }
         if grant.role == Role::Relay {
             return refuse(Refusal::NotYet("the relay role"));
         }
         let parent = match grant.parent {
-            Parent::Genesis if grant.issuer == Issuer::Person(self.genesis.owner) => return Ok(1),
+            Parent::Genesis if self.is_owner(grant.issuer) => return Ok(1),
             Parent::Genesis => return refuse(Refusal::NotTheIssuersToGive),
             Parent::Grant(parent) => match self.grants.get(&parent) {
                 Some(stored) => stored,
@@ -140,7 +171,12 @@ impl ResourceSet {
             },
         };
         let above = &parent.grant;
-        if !issuer_is(above.to, grant.issuer) || !above.share {
+        // An invitation lets in persons, even where they may not pass it on.
+        let allowed = match above.to {
+            Audience::Invite(_) => matches!(grant.to, Audience::Person(_)) && !above.confirm,
+            Audience::Person(_) | Audience::Group(_) | Audience::Device(_) => above.share,
+        };
+        if !allowed || !issuer_is(above.to, grant.issuer) {
             return refuse(Refusal::NotTheIssuersToGive);
         }
         let outlives = match (above.expires, grant.expires) {
@@ -148,13 +184,31 @@ impl ResourceSet {
             (Some(_), None) => true,
             (None, _) => false,
         };
-        if grant.role > above.role || outlives {
+        if exceeds(grant, above) || outlives {
             return refuse(Refusal::ExceedsParent);
         }
         if parent.depth >= MAX_DEPTH {
             return refuse(Refusal::TooDeep);
         }
         Ok(parent.depth + 1)
+    }
+
+    /// Whether a grant may answer the invitation that it says it does.
+    fn judge_redemption(&self, grant: &Grant) -> Result<(), Verdict> {
+        let Some(redeems) = grant.redeems else { return Ok(()) };
+        let Some(StoredGrant { grant: invitation, .. }) = self.grants.get(&redeems) else {
+            return Err(Verdict::Wait(Awaited::Record(redeems)));
+        };
+        if !matches!(invitation.to, Audience::Invite(_)) {
+            return Err(Verdict::Refused(Refusal::NoInvitation));
+        }
+        if exceeds(grant, invitation) {
+            return Err(Verdict::Refused(Refusal::ExceedsParent));
+        }
+        if invitation.confirm && grant.by != invitation.by {
+            return Err(Verdict::Refused(Refusal::NotConfirmed));
+        }
+        Ok(())
     }
 
     /// Takes in a revocation if it is worth storing.
@@ -164,20 +218,21 @@ impl ResourceSet {
         revoke: &Revoke,
         rosters: &Rosters,
     ) -> Result<(), Verdict> {
+        if self.genesis.kind == ResourceKind::Shelf {
+            return Err(Verdict::Refused(Refusal::WrongKind("a revocation in a shelf")));
+        }
         let Some(target) = self.grants.get(&revoke.target) else {
             return Err(Verdict::Wait(Awaited::Record(revoke.target)));
         };
-        let Issuer::Person(person) = revoke.issuer else {
-            return Err(Verdict::Refused(Refusal::NotYet("groups")));
-        };
-        // A device gives back its own grant, whatever it may do for its person.
-        let own = target.grant.to == Audience::Device(revoke.by);
-        if !self.is_upstream(revoke.issuer, Some(&revoke.by), revoke.target) {
+        let own = gives_back(revoke, &target.grant);
+        if !self.is_upstream(revoke.issuer, &revoke.by, revoke.target) {
             return Err(Verdict::Refused(Refusal::NotUpstream));
         }
-        require(rosters, person, revoke.by, if own { Capacity::Limited } else { Capacity::Full })?;
+        rosters.require(revoke.issuer, revoke.by, if own { Capacity::Limited } else { Capacity::Full })?;
         self.revocations.entry(revoke.target).or_default().insert(id, revoke.clone());
-        *self.named.entry(person).or_default() += 1;
+        if let Some(roster) = issuing_roster(revoke.issuer) {
+            self.name(roster);
+        }
         self.invalidate();
         Ok(())
     }
@@ -189,10 +244,37 @@ impl ResourceSet {
         tombstone: &Tombstone,
         rosters: &Rosters,
     ) -> Result<(), Verdict> {
-        require(rosters, self.genesis.owner, tombstone.by, Capacity::Full)?;
+        rosters.require_owner(self.genesis.owner, tombstone.by)?;
         self.tombstones.insert(id, tombstone.clone());
         self.invalidate();
         Ok(())
+    }
+
+    /// Takes in an exclusion, whose device could ever have been an Admin. Says which other had to go for it.
+    pub(super) fn insert_exclude(
+        &mut self,
+        id: RecordId,
+        exclude: &Exclude,
+    ) -> Result<Vec<RecordId>, Verdict> {
+        let evicted = match self.exclusion_slots.admit(exclude.by, id, false) {
+            Admission::Full => return Err(Verdict::Refused(Refusal::TooMany("exclusions of one device"))),
+            Admission::Kept => None,
+            Admission::Evicts(other) => Some(other),
+        };
+        self.exclusions.insert(id, exclude.clone());
+        if let Some(evicted) = &evicted {
+            self.drop_exclude(evicted);
+        }
+        self.invalidate();
+        Ok(evicted.into_iter().collect())
+    }
+
+    /// Drops an exclusion.
+    pub(super) fn drop_exclude(&mut self, id: &RecordId) {
+        if let Some(exclude) = self.exclusions.remove(id) {
+            self.exclusion_slots.remove(exclude.by, *id, &[]);
+            self.invalidate();
+        }
     }
 
     /// Drops a grant that nothing builds on with its revocations, and what is left without a child by that.
@@ -204,46 +286,68 @@ impl ResourceSet {
             let revocations = self.revocations.remove(&id).unwrap_or_default();
             let Grant { issuer, to, .. } = stored.grant;
             let revokers = revocations.values().map(|revoke| revoke.issuer);
-            let issuers = std::iter::once(issuer).chain(revokers).filter_map(issuing_person);
-            for person in issuers.chain(audience_person(to)) {
-                self.unname(person);
+            let issuers = std::iter::once(issuer).chain(revokers).filter_map(issuing_roster);
+            for roster in issuers.chain(audience_roster(to)) {
+                self.unname(roster);
             }
-            let parent = match stored.grant.parent {
-                Parent::Genesis => None,
-                Parent::Grant(parent) => {
-                    self.grants.get(&parent).map(|above| ((above.grant.issuer, above.depth), parent))
-                }
-            };
-            queue.extend(self.slots.remove((stored.grant.issuer, stored.depth), id, parent.as_slice()));
+            self.ungrant(&stored.grant);
+            let below: Vec<_> = rests_on(&stored.grant)
+                .filter_map(|below| {
+                    let found = self.grants.get(&below)?;
+                    Some(((found.grant.issuer, found.depth), below))
+                })
+                .collect();
+            queue.extend(self.slots.remove((stored.grant.issuer, stored.depth), id, &below));
             dropped.push(id);
             dropped.extend(revocations.into_keys());
         }
         dropped
     }
 
-    fn unname(&mut self, person: PersonId) {
-        if let Some(count) = self.named.get_mut(&person) {
+    fn name(&mut self, roster: PersonId) {
+        *self.named.entry(roster).or_default() += 1;
+    }
+
+    fn ungrant(&mut self, grant: &Grant) {
+        let Some(roles) = self.ever.get_mut(&grant.to) else { return };
+        if let Some(count) = roles.get_mut(&grant.role) {
             *count -= 1;
             if *count == 0 {
-                self.named.remove(&person);
+                roles.remove(&grant.role);
+            }
+        }
+        if roles.is_empty() {
+            self.ever.remove(&grant.to);
+        }
+    }
+
+    fn unname(&mut self, roster: PersonId) {
+        if let Some(count) = self.named.get_mut(&roster) {
+            *count -= 1;
+            if *count == 0 {
+                self.named.remove(&roster);
             }
         }
     }
 }
 
-/// Requires that a device ever was one of a person's, by signatures alone. A roster that does not say so yet
-/// may still come to.
-pub(super) fn require(
-    rosters: &Rosters,
-    person: PersonId,
-    device: DeviceId,
-    least: Capacity,
-) -> Result<(), Verdict> {
-    let capacity = rosters.get(&person).and_then(|log| log.roster().ever.get(&device));
-    match capacity {
-        Some(capacity) if *capacity >= least => Ok(()),
-        _ => Err(Verdict::Wait(Awaited::Roster(person))),
-    }
+/// Whether a device gives back what was granted to it: that is its own to do, whatever it may do for its person.
+pub(crate) fn gives_back(revoke: &Revoke, target: &Grant) -> bool {
+    matches!(revoke.issuer, Issuer::Person(_)) && target.to == Audience::Device(revoke.by)
+}
+
+/// The grants that a grant builds on: its parent, and the invitation that it redeems.
+pub(crate) fn rests_on(grant: &Grant) -> impl Iterator<Item = RecordId> + use<> {
+    let parent = match grant.parent {
+        Parent::Genesis => None,
+        Parent::Grant(parent) => Some(parent),
+    };
+    parent.into_iter().chain(grant.redeems)
+}
+
+/// Whether a grant gives more than one that it rests on.
+fn exceeds(grant: &Grant, above: &Grant) -> bool {
+    grant.role > above.role || (grant.share && !above.share)
 }
 
 /// Whether whom a grant is to, and in whose name another is made, are the same.
@@ -262,7 +366,7 @@ fn issuer_is(to: Audience, issuer: Issuer) -> bool {
 pub(super) fn named_by(record: &Record) -> impl Iterator<Item = PersonId> + use<> {
     let (issuer, other) = match record {
         Record::Genesis(genesis) => (None, Some(genesis.owner)),
-        Record::Grant(grant) => (Some(grant.issuer), audience_person(grant.to)),
+        Record::Grant(grant) => (Some(grant.issuer), audience_roster(grant.to)),
         Record::Revoke(revoke) => (Some(revoke.issuer), None),
         Record::RosterGenesis(_)
         | Record::RosterOperation(_)
@@ -270,17 +374,17 @@ pub(super) fn named_by(record: &Record) -> impl Iterator<Item = PersonId> + use<
         | Record::Tombstone(_)
         | Record::Keys(_) => (None, None),
     };
-    issuer.and_then(issuing_person).into_iter().chain(other)
+    issuer.and_then(issuing_roster).into_iter().chain(other)
 }
 
-fn audience_person(to: Audience) -> Option<PersonId> {
+fn audience_roster(to: Audience) -> Option<PersonId> {
     match to {
         Audience::Person(person) | Audience::Group(person) => Some(person),
         Audience::Device(_) | Audience::Invite(_) => None,
     }
 }
 
-fn issuing_person(issuer: Issuer) -> Option<PersonId> {
+fn issuing_roster(issuer: Issuer) -> Option<PersonId> {
     match issuer {
         Issuer::Person(person) | Issuer::Group(person) => Some(person),
         Issuer::Invite(_) => None,

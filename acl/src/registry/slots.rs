@@ -19,7 +19,7 @@ pub(super) enum Admission {
 }
 
 /// The slots of one subject.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Slots<K> {
     limit: usize,
     held: BTreeMap<K, BTreeSet<RecordId>>,

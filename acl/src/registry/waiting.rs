@@ -1,26 +1,31 @@
-//! Records that wait for another one: the genesis, the parent, or the roster that would entitle their signer.
+//! Records that wait for another one: the genesis, the parent, or what would entitle their signer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::resource::rests_on;
 use crate::bounds::{MAX_WAITING, MAX_WAITING_BYTES, MAX_WAITING_PER_SUBJECT};
-use crate::ids::{PersonId, RecordId};
-use crate::records::{Subject, VerifiedRecord};
+use crate::ids::{PersonId, RecordId, ResourceId};
+use crate::records::{Record, Subject, VerifiedRecord};
 
 /// What a record waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Awaited {
     /// This record.
     Record(RecordId),
-    /// Any news of this roster.
+    /// Any news of this roster, or of one within it.
     Roster(PersonId),
+    /// Any news of who could ever do what in this resource.
+    Resource(ResourceId),
 }
 
 /// The waiting records. In memory only: whoever sent them sends them again.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub(super) struct Waiting {
     records: BTreeMap<RecordId, (VerifiedRecord, Awaited)>,
     by_subject: BTreeMap<Subject, BTreeSet<RecordId>>,
     by_awaited: BTreeMap<Awaited, BTreeSet<RecordId>>,
+    /// How many waiting records build on each record, whatever they wait for first.
+    built_on: BTreeMap<RecordId, usize>,
     bytes: usize,
 }
 
@@ -29,9 +34,9 @@ impl Waiting {
         self.records.contains_key(id)
     }
 
-    /// Whether some record waits for this one.
+    /// Whether some waiting record builds on this one.
     pub(super) fn wants(&self, id: RecordId) -> bool {
-        self.by_awaited.contains_key(&Awaited::Record(id))
+        self.built_on.contains_key(&id)
     }
 
     /// Keeps a record, unless there are too many: then of its subject the lowest ids stay.
@@ -52,6 +57,9 @@ impl Waiting {
         self.bytes += record.bytes().len();
         self.by_subject.entry(subject).or_default().insert(id);
         self.by_awaited.entry(awaited).or_default().insert(id);
+        for below in builds_on(record.record()) {
+            *self.built_on.entry(below).or_default() += 1;
+        }
         self.records.insert(id, (record, awaited));
         true
     }
@@ -74,7 +82,29 @@ impl Waiting {
         self.bytes -= record.bytes().len();
         take(&mut self.by_subject, &record.subject(), id);
         take(&mut self.by_awaited, &awaited, id);
+        for below in builds_on(record.record()) {
+            if let Some(count) = self.built_on.get_mut(&below) {
+                *count -= 1;
+                if *count == 0 {
+                    self.built_on.remove(&below);
+                }
+            }
+        }
         Some(record)
+    }
+}
+
+/// The operations or grants that a record builds on, which a bound spares for its sake.
+pub(super) fn builds_on(record: &Record) -> Vec<RecordId> {
+    match record {
+        Record::RosterOperation(operation) => operation.previous.clone(),
+        Record::Grant(grant) => rests_on(grant).collect(),
+        Record::RosterGenesis(_)
+        | Record::Genesis(_)
+        | Record::Revoke(_)
+        | Record::Exclude(_)
+        | Record::Tombstone(_)
+        | Record::Keys(_) => Vec::new(),
     }
 }
 

@@ -86,8 +86,8 @@ fn owner_issuer_ancestors_and_audience_can_revoke() {
         ada.0,
         &ada.1,
         cy.0,
-        ADMIN.under(match world.registry.grant_parent_for(ada.0, document, Role::Admin) {
-            Some(Parent::Grant(parent)) => parent,
+        ADMIN.under(match world.registry.authority(ada.1.public(), document, Role::Admin) {
+            Some((Issuer::Person(_), Parent::Grant(parent))) => parent,
             _ => to_cy,
         }),
     );
@@ -108,7 +108,7 @@ fn sideways_downward_and_strangers_revocations_are_inert() {
     }
     // Nor in the name of somebody who could, signed by a device that is not theirs.
     let issuer = Issuer::Person(ada.0);
-    let forged = Revoke { resource: document, target: to_cy, issuer, by: ben.1.public() };
+    let forged = Revoke { resource: document, target: to_cy, issuer, erase: false, by: ben.1.public() };
     let forged = Record::Revoke(forged).sign(&ben.1).unwrap();
     assert_eq!(world.insert(forged).1, Inserted::Waiting);
     for (person, role) in [(ada.0, Role::Admin), (ben.0, Role::Admin), (cy.0, Role::Write)] {
@@ -172,7 +172,7 @@ fn grants_are_passed_on_eight_times() {
         (issuer, terms) = ((person, key), ADMIN.under(grant));
     }
     assert_eq!(world.role(document, issuer.0), Some(Role::Admin));
-    assert_eq!(world.registry.grant_parent_for(issuer.0, document, Role::Read), None);
+    assert_eq!(world.registry.authority(issuer.1.public(), document, Role::Read), None);
     let next = world.person(&device(50));
     let grant = world.grant_of(document, issuer.0, &issuer.1, Audience::Person(next), terms);
     let inserted = world.insert(Record::Grant(grant).sign(&issuer.1).unwrap()).1;
@@ -222,7 +222,7 @@ fn the_genesis_stands_when_its_signer_is_removed() {
 fn a_limited_device_writes_and_signs_no_grant() {
     let Story { mut world, document, ada, cy, to_ada, .. } = story();
     let tv = device(20);
-    let record = operation(ada.0, &ada.1, &world.heads(ada.0), add(&tv, Capacity::Limited));
+    let record = operation(ada.0, &ada.1, &world.heads(ada.0), add(ada.0, &tv, Capacity::Limited));
     world.insert(record);
     let access = world.registry.access(document).unwrap();
     assert_eq!(access.role_of_device(&tv.public()), Some(Role::Admin));
@@ -283,7 +283,9 @@ fn an_invitation_is_redeemed_offline_as_often_as_it_says() {
             role: Role::Write,
             share: false,
             uses: None,
+            confirm: false,
             parent: Parent::Grant(invite),
+            redeems: None,
             expires: None,
             nonce,
             by: Signer::Invite(key),
@@ -311,7 +313,7 @@ fn deleting_ends_every_role() {
     assert!(access.deleted);
     assert_eq!(access.role_of_person(&olga.0), None);
     assert_eq!(access.ever_role_of_person(&ada.0), Some(Role::Admin));
-    assert_eq!(world.registry.grant_parent_for(olga.0, document, Role::Read), None);
+    assert_eq!(world.registry.authority(olga.1.public(), document, Role::Read), None);
 }
 
 #[test]
@@ -331,7 +333,7 @@ fn a_device_that_is_full_by_a_void_word_alone_signs_no_grant() {
     let (thief, tv) = (device(20), device(21));
     let thief_added = world.add(olga.0, &olga.1, &thief);
     let heads = world.heads(olga.0);
-    world.insert(operation(olga.0, &olga.1, &heads, add(&tv, Capacity::Limited)));
+    world.insert(operation(olga.0, &olga.1, &heads, add(olga.0, &tv, Capacity::Limited)));
     world.remove(olga.0, &olga.1, &thief, &[]);
     world.add_seeing(olga.0, &thief, &tv, &[thief_added]);
     let dee = world.person(&device(5));

@@ -9,10 +9,20 @@
 )]
 
 mod bounds;
+mod consent;
+mod exclusions;
 mod explaining;
 mod grants;
+mod groups;
+mod mixed;
 mod order;
+mod recovery;
+mod redemption;
+mod renaming;
 mod rosters;
 mod rule;
+mod shelf;
+mod spaces;
 mod storing;
+mod story;
 mod world;

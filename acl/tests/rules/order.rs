@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
 use crate::rule::Rule;
-use crate::world::{Terms, World, add, device, everything, operation, revocation};
+use crate::world::{Terms, WRITE, World, add, device, everything, operation, revocation};
 
 const PERSONS: u8 = 4;
 const DEVICES: u8 = 4;
@@ -83,7 +83,12 @@ impl Play {
             Step::Add { person: owner, by, device: new, limited, seen } => {
                 let capacity = if limited { Capacity::Limited } else { Capacity::Full };
                 let seen = self.seen(person(owner), seen);
-                operation(person(owner), &key(owner, by), &seen, add(&device(1 + new), capacity))
+                operation(
+                    person(owner),
+                    &key(owner, by),
+                    &seen,
+                    add(person(owner), &device(1 + new), capacity),
+                )
             }
             Step::Remove { person: owner, by, device, ref keep, seen } => {
                 let seen = self.seen(person(owner), seen);
@@ -98,7 +103,7 @@ impl Play {
                     Some(grant) if issuer != 0 => Parent::Grant(grant),
                     _ => Parent::Genesis,
                 };
-                let terms = Terms { role, share, parent, uses: None, expires: None };
+                let terms = Terms { role, share, parent, ..WRITE };
                 let (issuer, by, to) = (person(issuer), key(issuer, by), Audience::Person(person(to)));
                 let grant = self.world.grant_of(self.document, issuer, &by, to, terms);
                 let record = Record::Grant(grant).sign(&by).unwrap();

@@ -113,12 +113,12 @@ fn a_limited_device_signs_nothing_for_the_roster() {
     let mut world = World::default();
     let (laptop, tv, phone) = (device(1), device(2), device(3));
     let ben = world.person(&laptop);
-    let record = operation(ben, &laptop, &world.heads(ben), add(&tv, Capacity::Limited));
+    let record = operation(ben, &laptop, &world.heads(ben), add(ben, &tv, Capacity::Limited));
     assert_eq!(world.insert(record).1, Inserted::New);
     let roster = world.registry.roster(ben).unwrap();
     assert!(roster.contains(&tv.public()) && !roster.is_full(&tv.public()));
     let refused = Inserted::Refused(Refusal::NotEntitled(tv.public()));
-    let record = operation(ben, &tv, &world.heads(ben), add(&phone, Capacity::Full));
+    let record = operation(ben, &tv, &world.heads(ben), add(ben, &phone, Capacity::Full));
     assert_eq!(world.insert(record).1, refused);
     let remove = RosterAction::Remove { member: Member::Device(laptop.public()), keep: vec![] };
     let record = operation(ben, &tv, &world.heads(ben), remove);
@@ -130,13 +130,16 @@ fn a_stranger_changes_nothing_and_nothing_of_his_is_kept() {
     let mut world = World::default();
     let (laptop, stranger) = (device(1), device(9));
     let ben = world.person(&laptop);
-    let record = operation(ben, &stranger, &world.heads(ben), add(&stranger, Capacity::Full));
+    let record = operation(ben, &stranger, &world.heads(ben), add(ben, &stranger, Capacity::Full));
     let (id, inserted) = world.insert(record);
     assert_eq!(inserted, Inserted::Refused(Refusal::NotEntitled(stranger.public())));
     assert!(!world.registry.contains(&id));
     let remove = RosterAction::Remove { member: Member::Device(stranger.public()), keep: vec![] };
     let record = operation(ben, &laptop, &world.heads(ben), remove);
-    assert_eq!(world.insert(record).1, Inserted::Refused(Refusal::NotAMember(stranger.public())));
+    assert_eq!(
+        world.insert(record).1,
+        Inserted::Refused(Refusal::NotAMember(Member::Device(stranger.public())))
+    );
 }
 
 #[test]

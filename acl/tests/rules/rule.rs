@@ -113,11 +113,11 @@ impl Rule {
             .collect();
         loop {
             let void = Self::void(founder, operations, &counted);
-            let next = open
-                .iter()
-                .filter(|id| !void.contains(*id))
-                .filter_map(|id| Some((Self::rank(founder, operations, &void, operations[id].by)?, *id)));
-            let Some((_, next)) = next.min() else { return counted };
+            let next = open.iter().filter(|id| !void.contains(*id)).filter_map(|id| {
+                let rank = Self::rank(founder, operations, &void, operations[id].by)?;
+                Some((rank, past(operations, *id).len(), *id))
+            });
+            let Some((_, _, next)) = next.min() else { return counted };
             open.remove(&next);
             counted.push(next);
         }
@@ -133,11 +133,10 @@ impl Rule {
         let counted = Self::counted(founder, &operations);
         let void = Self::void(founder, &operations, &counted);
         let mut members = BTreeMap::from([(founder, Capacity::Full)]);
-        for (device, _) in operations.values().filter_map(|operation| adds(operation)) {
-            if let Some((_, id)) =
-                Self::rank(founder, &operations, &void, device).filter(|_| device != founder)
-            {
-                members.insert(device, adds(operations[&id]).unwrap().1);
+        for (_, operation) in operations.iter().filter(|(id, _)| !void.contains(*id)) {
+            if let Some((device, capacity)) = adds(operation) {
+                let most = members.entry(device).or_insert(capacity);
+                *most = capacity.max(*most);
             }
         }
         for removal in counted {
@@ -148,9 +147,15 @@ impl Rule {
 
     fn speaks(&self, person: PersonId, device: DeviceId, record: RecordId) -> bool {
         let (founder, operations) = self.operations(person);
-        let kept = Self::counted(founder, &operations).iter().any(|removal| {
+        let counted = Self::counted(founder, &operations);
+        let void = Self::void(founder, &operations, &counted);
+        let was_full = device == founder
+            || operations.iter().any(|(id, operation)| {
+                !void.contains(id) && adds(operation) == Some((device, Capacity::Full))
+            });
+        let kept = counted.iter().any(|removal| {
             let (removed, keep) = removes(operations[removal]).unwrap();
-            removed == device && keep.contains(&record)
+            was_full && removed == device && keep.contains(&record)
         });
         kept || self.members(person).get(&device) == Some(&Capacity::Full)
     }

@@ -1,10 +1,8 @@
 //! What is kept, what waits, and what a former member is still served.
 
-use katori_acl::{
-    Exclude, Inserted, Keys, Record, Refusal, Registry, Role, RosterGenesis, RosterKind, Subject,
-};
+use katori_acl::{Audience, Inserted, Issuer, Keys, Record, Refusal, Registry, Role, Subject};
 
-use crate::world::{ADMIN, WRITE, World, device, everything};
+use crate::world::{ADMIN, Terms, WRITE, World, device, everything};
 
 #[test]
 fn records_wait_for_what_they_build_on_in_any_order() {
@@ -62,23 +60,11 @@ fn what_cannot_be_judged_yet_is_refused_with_a_word() {
     let mut world = World::default();
     let olga = (world.person(&device(1)), device(1));
     let document = world.document(olga.0, &olga.1);
-    let exclude = Exclude {
-        resource: document,
-        changes: vec![[1; 32]],
-        reason: "spam".to_owned(),
-        by: olga.1.public(),
-    };
     let keys = Keys { resource: document, epoch: 1, previous: vec![], sealed: vec![], by: olga.1.public() };
-    let group = RosterGenesis {
-        kind: RosterKind::Group,
-        founder: olga.1.public(),
-        founder_name: String::new(),
-        name: "club".to_owned(),
-        recovery: [0; 32],
-        sealing: None,
-        nonce: [0; 16],
-    };
-    for record in [Record::Exclude(exclude), Record::Keys(keys), Record::RosterGenesis(group)] {
+    let ada = world.person(&device(2));
+    let terms = Terms { role: Role::Relay, ..WRITE };
+    let relay = world.grant_of(document, olga.0, &olga.1, Audience::Person(ada), terms);
+    for record in [Record::Keys(keys), Record::Grant(relay)] {
         let inserted = world.insert(record.sign(&olga.1).unwrap()).1;
         let Inserted::Refused(refusal @ Refusal::NotYet(_)) = inserted else { panic!("{inserted:?}") };
         assert!(refusal.to_string().starts_with("this version of Katori does not know "));
@@ -96,8 +82,10 @@ fn what_names_whom_is_known_and_forgotten() {
     let mut named = vec![olga.0, ada];
     named.sort();
     assert_eq!(world.registry.rosters_named_by(document), named);
-    assert_eq!(world.registry.revocable_by(ada, document), [grant]);
-    assert_eq!(world.registry.revocable_by(olga.0, document), [grant]);
+    let revocable = |key: &katori_acl::DeviceKey| world.registry.revocable(key.public(), document);
+    assert_eq!(revocable(&device(2)), [(grant, Issuer::Person(ada))].into());
+    assert_eq!(revocable(&olga.1), [(grant, Issuer::Person(olga.0))].into());
+    assert_eq!(revocable(&device(9)), [].into());
     let before = world.registry.digest(&Subject::Resource(document));
     world.registry.forget(&Subject::Resource(document));
     assert!(world.registry.access(document).is_none());

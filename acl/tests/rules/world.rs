@@ -31,16 +31,27 @@ pub(crate) struct Terms {
     pub(crate) share: bool,
     pub(crate) parent: Parent,
     pub(crate) uses: Option<u32>,
+    pub(crate) redeems: Option<RecordId>,
     pub(crate) expires: Option<u64>,
 }
 
-pub(crate) const WRITE: Terms =
-    Terms { role: Role::Write, share: false, parent: Parent::Genesis, uses: None, expires: None };
+pub(crate) const WRITE: Terms = Terms {
+    role: Role::Write,
+    share: false,
+    parent: Parent::Genesis,
+    uses: None,
+    redeems: None,
+    expires: None,
+};
 pub(crate) const ADMIN: Terms = Terms { role: Role::Admin, share: true, ..WRITE };
 
 impl Terms {
     pub(crate) fn under(self, parent: RecordId) -> Self {
         Self { parent: Parent::Grant(parent), ..self }
+    }
+
+    pub(crate) fn redeeming(self, invitation: RecordId) -> Self {
+        Self { redeems: Some(invitation), ..self }
     }
 }
 
@@ -57,7 +68,7 @@ impl World {
         (id, self.registry.insert(record))
     }
 
-    fn stored(&mut self, record: VerifiedRecord) -> RecordId {
+    pub(crate) fn stored(&mut self, record: VerifiedRecord) -> RecordId {
         let (id, inserted) = self.insert(record);
         assert_eq!(inserted, Inserted::New);
         id
@@ -69,6 +80,7 @@ impl World {
         let genesis = RosterGenesis {
             kind: RosterKind::Person,
             founder: founder.public(),
+            founder_person: None,
             founder_name: "first".to_owned(),
             name: "somebody".to_owned(),
             recovery: [0; 32],
@@ -97,7 +109,7 @@ impl World {
         new: &DeviceKey,
         previous: &[RecordId],
     ) -> RecordId {
-        let record = operation(person, by, previous, add(new, Capacity::Full));
+        let record = operation(person, by, previous, add(person, new, Capacity::Full));
         self.stored(record)
     }
 
@@ -129,18 +141,87 @@ impl World {
 
     /// A document of this person.
     pub(crate) fn document(&mut self, owner: PersonId, by: &DeviceKey) -> ResourceId {
-        let nonce = u128::from(self.nonce()).to_be_bytes();
-        let genesis = Genesis {
-            kind: ResourceKind::Document,
-            owner,
-            space: None,
-            name: "groceries".to_owned(),
-            nonce,
-            alias: nonce,
-            by: by.public(),
-        };
-        let id = self.stored(Record::Genesis(genesis).sign(by).unwrap());
+        self.resource(ResourceKind::Document, None, owner, by)
+    }
+
+    /// A space of this person or group.
+    pub(crate) fn space(&mut self, owner: PersonId, by: &DeviceKey) -> ResourceId {
+        self.resource(ResourceKind::Space, None, owner, by)
+    }
+
+    /// A document born in a space.
+    pub(crate) fn document_in(&mut self, space: ResourceId, owner: PersonId, by: &DeviceKey) -> ResourceId {
+        self.resource(ResourceKind::Document, Some(space), owner, by)
+    }
+
+    pub(crate) fn resource(
+        &mut self,
+        kind: ResourceKind,
+        space: Option<ResourceId>,
+        owner: PersonId,
+        by: &DeviceKey,
+    ) -> ResourceId {
+        let record = self.genesis(kind, space, owner, by);
+        let id = self.stored(record);
         ResourceId::from_bytes(*id.as_bytes())
+    }
+
+    /// The beginning of a resource, not inserted.
+    pub(crate) fn genesis(
+        &mut self,
+        kind: ResourceKind,
+        space: Option<ResourceId>,
+        owner: PersonId,
+        by: &DeviceKey,
+    ) -> VerifiedRecord {
+        let nonce = u128::from(self.nonce()).to_be_bytes();
+        let name = "groceries".to_owned();
+        let genesis = Genesis { kind, owner, space, name, nonce, alias: nonce, by: by.public() };
+        Record::Genesis(genesis).sign(by).unwrap()
+    }
+
+    /// A group founded in this person's, or group's, name.
+    pub(crate) fn group(&mut self, founder: PersonId, by: &DeviceKey) -> PersonId {
+        let nonce = u128::from(self.nonce()).to_be_bytes();
+        let genesis = RosterGenesis {
+            kind: RosterKind::Group,
+            founder: by.public(),
+            founder_person: Some(founder),
+            founder_name: "first".to_owned(),
+            name: "club".to_owned(),
+            recovery: [0; 32],
+            sealing: None,
+            nonce,
+        };
+        let id = self.stored(Record::RosterGenesis(genesis).sign(by).unwrap());
+        PersonId::from_bytes(*id.as_bytes())
+    }
+
+    /// Adds a person or group to a group, in a member's name, seeing everything.
+    pub(crate) fn join(
+        &mut self,
+        group: PersonId,
+        member: PersonId,
+        by: &DeviceKey,
+        new: PersonId,
+        capacity: Capacity,
+    ) -> RecordId {
+        let record = group_operation(group, member, by, &self.heads(group), add_person(new, capacity));
+        self.stored(record)
+    }
+
+    /// Removes a person or group from a group, in a member's name, seeing everything.
+    pub(crate) fn part(
+        &mut self,
+        group: PersonId,
+        member: PersonId,
+        by: &DeviceKey,
+        gone: PersonId,
+        keep: &[RecordId],
+    ) -> RecordId {
+        let action = RosterAction::Remove { member: Member::Person(gone), keep: keep.to_vec() };
+        let record = group_operation(group, member, by, &self.heads(group), action);
+        self.stored(record)
     }
 
     /// An unsigned grant.
@@ -152,10 +233,35 @@ impl World {
         to: Audience,
         terms: Terms,
     ) -> Grant {
-        let Terms { role, share, parent, uses, expires } = terms;
+        self.grant_by(resource, Issuer::Person(issuer), by, to, terms)
+    }
+
+    /// An unsigned grant in the name of a person or group.
+    pub(crate) fn grant_by(
+        &mut self,
+        resource: ResourceId,
+        issuer: Issuer,
+        by: &DeviceKey,
+        to: Audience,
+        terms: Terms,
+    ) -> Grant {
+        let Terms { role, share, parent, uses, redeems, expires } = terms;
         let nonce = self.nonce().to_be_bytes();
-        let (issuer, by) = (Issuer::Person(issuer), Signer::Device(by.public()));
-        Grant { resource, issuer, to, role, share, uses, parent, expires, nonce, by }
+        let (confirm, by) = (false, Signer::Device(by.public()));
+        Grant { resource, issuer, to, role, share, uses, confirm, parent, redeems, expires, nonce, by }
+    }
+
+    /// A stored grant to anybody in anybody's name.
+    pub(crate) fn give(
+        &mut self,
+        resource: ResourceId,
+        issuer: Issuer,
+        by: &DeviceKey,
+        to: Audience,
+        terms: Terms,
+    ) -> RecordId {
+        let grant = self.grant_by(resource, issuer, by, to, terms);
+        self.stored(Record::Grant(grant).sign(by).unwrap())
     }
 
     /// A grant to a person.
@@ -208,7 +314,22 @@ pub(crate) fn operation(
     action: RosterAction,
 ) -> VerifiedRecord {
     let previous = previous.to_vec();
-    Record::RosterOperation(RosterOperation { roster, by: by.public(), previous, action }).sign(by).unwrap()
+    let (by_device, person) = (by.public(), None);
+    let operation = RosterOperation { roster, by: by_device, person, previous, action };
+    Record::RosterOperation(operation).sign(by).unwrap()
+}
+
+/// A signed operation of a group, in a member's name, that has seen only these.
+pub(crate) fn group_operation(
+    roster: PersonId,
+    member: PersonId,
+    by: &DeviceKey,
+    previous: &[RecordId],
+    action: RosterAction,
+) -> VerifiedRecord {
+    let previous = previous.to_vec();
+    let operation = RosterOperation { roster, by: by.public(), person: Some(member), previous, action };
+    Record::RosterOperation(operation).sign(by).unwrap()
 }
 
 /// A signed revocation.
@@ -218,13 +339,47 @@ pub(crate) fn revocation(
     by: &DeviceKey,
     target: RecordId,
 ) -> VerifiedRecord {
-    let issuer = Issuer::Person(issuer);
-    Record::Revoke(Revoke { resource, target, issuer, by: by.public() }).sign(by).unwrap()
+    revocation_by(resource, Issuer::Person(issuer), by, target)
 }
 
-pub(crate) fn add(new: &DeviceKey, capacity: Capacity) -> RosterAction {
-    let member = Member::Device(new.public());
-    RosterAction::Add { member, name: "next".to_owned(), capacity, sealing: None }
+/// A signed revocation in anybody's name.
+pub(crate) fn revocation_by(
+    resource: ResourceId,
+    issuer: Issuer,
+    by: &DeviceKey,
+    target: RecordId,
+) -> VerifiedRecord {
+    let erase = false;
+    Record::Revoke(Revoke { resource, target, issuer, erase, by: by.public() }).sign(by).unwrap()
+}
+
+pub(crate) fn add(roster: PersonId, new: &DeviceKey, capacity: Capacity) -> RosterAction {
+    let (member, consent) = (Member::Device(new.public()), Some(new.consent(roster)));
+    RosterAction::Add { member, name: "next".to_owned(), capacity, sealing: None, consent }
+}
+
+pub(crate) fn add_person(new: PersonId, capacity: Capacity) -> RosterAction {
+    let (member, name) = (Member::Person(new), "next".to_owned());
+    RosterAction::Add { member, name, capacity, sealing: None, consent: None }
+}
+
+/// Takes the records of a world in several other orders, some twice, and expects the same answers.
+pub(crate) fn assert_any_order(world: &World) {
+    let expected = everything(&world.registry);
+    let count = world.records.len();
+    for start in 0..count {
+        let mut registry = Registry::new();
+        let turned = world.records.iter().cycle().skip(start).take(count + 1);
+        let turned: Vec<_> = if start % 2 == 0 {
+            turned.collect()
+        } else {
+            turned.collect::<Vec<_>>().into_iter().rev().collect()
+        };
+        for record in turned {
+            registry.insert(record.clone());
+        }
+        assert_eq!(everything(&registry), expected, "from record {start}");
+    }
 }
 
 /// Everything that a registry says, for comparing two.
@@ -236,14 +391,22 @@ pub(crate) fn everything(registry: &Registry) -> String {
             .unwrap();
         match subject {
             Subject::Roster(person) => {
-                writeln!(text, "{:?} {:?}", registry.roster(person), registry.resources_naming(person))
-                    .unwrap();
+                let (naming, groups) = (registry.resources_naming(person), registry.groups_of(person));
+                writeln!(text, "{:?} {naming:?} {groups:?}", registry.roster(person)).unwrap();
             }
             Subject::Resource(resource) => {
                 writeln!(text, "{:?} {:?}", registry.access(resource), registry.rosters_named_by(resource))
                     .unwrap();
+                writeln!(
+                    text,
+                    "{:?} {:?}",
+                    registry.documents_in(resource),
+                    registry.counted_revocations(resource)
+                )
+                .unwrap();
             }
         }
+        writeln!(text, "{:?}", registry.story(subject)).unwrap();
     }
     text
 }

@@ -23,7 +23,8 @@ Try `katori demo` for the whole story in a minute.";
 
 /// The headings of what goes for every command, and for those that connect.
 const EVERY: &str = "Options of every command";
-const NETWORK: &str = "Network (serve, join, invite, device add, init --join, watch)";
+const NETWORK: &str =
+    "Network (serve, invite, join, look, decline, device add, init --join, recover, recovery help, watch)";
 
 /// Documents that live on your own devices and sync directly between the people you trust.
 #[derive(Debug, Parser)]
@@ -71,6 +72,8 @@ pub struct CommonOptions {
 pub enum Command {
     /// Make a store: a new person, or another device of yours
     Init(InitOptions),
+    /// Come back after all your devices are lost, with your 24 words and somebody's ticket
+    Recover(RecoverOptions),
     /// Keep the hub running: syncs until it is stopped
     Serve,
     /// See it work: separate processes of this program tell a story, and check it
@@ -92,6 +95,20 @@ pub struct InitOptions {
     /// Become another device of yours, by a ticket of `katori device add`
     #[arg(long, value_name = "TICKET")]
     pub join: Option<String>,
+    /// Keep the recovery words in the store, for `katori recovery words`, and do not show them now
+    #[arg(long, conflicts_with = "join")]
+    pub words_later: bool,
+}
+
+/// Options of `recover`.
+#[derive(Debug, Clone, Args)]
+pub struct RecoverOptions {
+    /// A ticket of `katori recovery help`, from a friend or another device of yours
+    #[arg(long, value_name = "TICKET")]
+    pub from: String,
+    /// What this device is called (else: its host name)
+    #[arg(long, value_name = "NAME")]
+    pub device: Option<String>,
 }
 
 /// Options of `demo`.
@@ -130,6 +147,7 @@ mod tests {
                 expires: Some(std::time::Duration::from_hours(24)),
                 uses: Some(1),
                 share: false,
+                confirm: false,
                 wait: false,
             }
         );
@@ -164,7 +182,23 @@ mod tests {
             "katori set list a//b 1",
             "katori text list story insert -1 x",
             "katori init --join t --person Ana",
+            "katori recover",
+            "katori role list Ben owner",
+            "katori exclude list aabbcc",
+            "katori exclude list --reason spam",
+            "katori device answer 1 true",
+            "katori contact verify Ben --same",
+            "katori invites answer maybe",
         ] {
+            assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_answer_about_digits_comes_from_somebody_who_saw_them() {
+        for line in
+            ["katori device add --yes", "katori device add --expect 123456", "katori init --join t --yes"]
+        {
             assert!(Arguments::try_parse_from(line.split(' ')).is_err(), "{line}");
         }
     }
@@ -181,6 +215,22 @@ mod tests {
             "katori id",
             "katori cat list a/0 --at 01,02",
             "katori device add",
+            "katori device revoke phone --void --dry-run",
+            "katori contact verify Ben --how phone",
+            "katori contact rename Ben",
+            "katori group add family Ben --full",
+            "katori space show kitchen",
+            "katori new list --in kitchen",
+            "katori recovery words --done",
+            "katori invites answer yes Ben",
+            "katori joins forget kitchen",
+            "katori revoke list Ben --keep-invitees --delete-copy --dry-run",
+            "katori role list Ben read",
+            "katori leave list --anyway",
+            "katori exclude list aabbcc --reason spam",
+            "katori forks list --copy aabbcc",
+            "katori blame list items",
+            "katori access kitchen --dot",
             "katori text t p insert end x",
         ] {
             let request = request(line);

@@ -4,6 +4,8 @@ use std::io;
 
 use tokio::io::BufReader;
 use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
 
 use crate::directory::StoreDirectory;
 use crate::failure::{Failure, FailureCode};
@@ -48,25 +50,63 @@ impl Client {
     /// # Cancel safety
     /// Dropping the future ends the request; what the hub has done of it stays done.
     pub async fn ask(self, request: Request, mut event: impl FnMut(Event)) -> Result<Response, Failure> {
-        let (reader, mut writer) = self.stream.into_split();
-        let lost = |error: io::Error| {
-            Failure::failed(format!("the hub did not answer: {error}; nothing more is known"))
-        };
-        let watching = matches!(request, Request::Watch { .. });
-        write_line(&mut writer, &Question { request }, MAX_REQUEST).await.map_err(lost)?;
-        let mut reader = BufReader::new(reader);
+        let mut conversation = Conversation::begin(self.stream, request).await?;
         loop {
-            match read_line(&mut reader, MAX_ANSWER).await.map_err(lost)? {
-                Some(Answer::Event(happened)) => event(happened),
-                Some(Answer::Response(response)) => return Ok(response),
-                Some(Answer::Failure(failure)) => return Err(failure),
-                None if watching => return Err(Failure::failed("the hub was stopped")),
-                None => {
-                    return Err(Failure::failed(
-                        "the hub stopped before it answered; ask again, or see `katori log`",
-                    ));
-                }
+            match conversation.next().await? {
+                Ok(happened) => event(happened),
+                Err(response) => return Ok(response),
             }
         }
     }
+
+    /// The same, with events that wait until they are taken from a channel.
+    pub(crate) async fn ask_into(
+        self,
+        request: Request,
+        events: &mpsc::Sender<Event>,
+    ) -> Result<Response, Failure> {
+        let mut conversation = Conversation::begin(self.stream, request).await?;
+        loop {
+            match conversation.next().await? {
+                // Where nobody listens any more, the answer is what counts.
+                Ok(happened) => drop(events.send(happened).await),
+                Err(response) => return Ok(response),
+            }
+        }
+    }
+}
+
+/// A request that a hub is carrying out.
+struct Conversation {
+    reader: BufReader<OwnedReadHalf>,
+    /// The hub takes its closing for the end of the request.
+    _writer: OwnedWriteHalf,
+    watching: bool,
+}
+
+impl Conversation {
+    async fn begin(stream: UnixStream, request: Request) -> Result<Self, Failure> {
+        let (reader, mut writer) = stream.into_split();
+        let watching = matches!(request, Request::Watch { .. });
+        write_line(&mut writer, &Question { request }, MAX_REQUEST).await.map_err(lost)?;
+        Ok(Self { reader: BufReader::new(reader), _writer: writer, watching })
+    }
+
+    /// What happens next, or the response at the end.
+    async fn next(&mut self) -> Result<Result<Event, Response>, Failure> {
+        match read_line(&mut self.reader, MAX_ANSWER).await.map_err(lost)? {
+            Some(Answer::Event(happened)) => Ok(Ok(happened)),
+            Some(Answer::Response(response)) => Ok(Err(response)),
+            Some(Answer::Failure(failure)) => Err(failure),
+            None if self.watching => Err(Failure::failed("the hub was stopped")),
+            None => {
+                Err(Failure::failed("the hub stopped before it answered; ask again, or see `katori log`"))
+            }
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is handed to map_err")]
+fn lost(error: io::Error) -> Failure {
+    Failure::failed(format!("the hub did not answer: {error}; nothing more is known"))
 }

@@ -1,12 +1,14 @@
-//! The demo: a story of two people and three devices, each a process of its own, told as it happens and checked
+//! The demo: a story of three people and four devices, each a process of its own, told as it happens and checked
 //! at the end by processes that only read the stores.
 
 mod checks;
 mod device;
 mod ending;
 mod narrator;
+mod pairing;
 mod revoking;
 mod sharing;
+mod space;
 mod typing;
 
 use std::path::PathBuf;
@@ -32,8 +34,11 @@ struct Stage {
     laptop: Device,
     phone: Device,
     ben: Device,
+    cleo: Device,
     folder: PathBuf,
     narrator: Narrator,
+    /// What the laptop and the phone showed when they were paired.
+    digits: [String; 2],
     /// Every change of which somebody was told that it is saved.
     acknowledged: Vec<String>,
     /// What was written word by word, in the order of writing.
@@ -92,8 +97,10 @@ async fn perform(folder: PathBuf, quiet: bool) -> Result<Vec<Check>, Failure> {
         laptop: device("Ana", "laptop", "ana-laptop"),
         phone: device("Ana", "phone", "ana-phone"),
         ben: device("Ben", "laptop", "ben-laptop"),
+        cleo: device("Cleo", "tablet", "cleo-tablet"),
         narrator: Narrator::new(quiet),
         folder,
+        digits: [String::new(), String::new()],
         acknowledged: Vec::new(),
         sentences: Vec::new(),
         latencies: Vec::new(),
@@ -113,6 +120,7 @@ async fn perform(folder: PathBuf, quiet: bool) -> Result<Vec<Check>, Failure> {
     stage.hand_the_phone_a_change().await?;
     stage.hear_of_the_revocation().await?;
     stage.take_in().await?;
+    stage.share_a_space().await?;
     stage.kill_everybody().await?;
     let checks = stage.check().await?;
     stage.narrator.table(&checks);

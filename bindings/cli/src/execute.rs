@@ -1,12 +1,19 @@
 //! Carrying out requests on an open node.
 
+mod access;
 mod chains;
 mod changes;
 mod content;
 mod documents;
 mod errors;
 mod files;
+mod held;
+mod invitations;
+mod joining;
+mod members;
+mod names;
 mod people;
+mod place;
 mod prepare;
 mod standing;
 mod tickets;
@@ -14,12 +21,12 @@ mod tickets;
 pub(crate) use documents::check_name;
 pub(crate) use tickets::parse_ticket;
 
-use katori::Node;
+use katori::{Node, RevokeOptions};
 use tokio::sync::mpsc;
 
 use crate::directory::StoreDirectory;
 use crate::failure::Failure;
-use crate::request::{DeviceRequest, Request};
+use crate::request::Request;
 use crate::response::{Event, Response};
 
 /// Where events go. A listener that is slow slows the request, not the hub.
@@ -66,7 +73,7 @@ impl Executor {
     async fn carry_out(&self, request: Request, events: &Events) -> Result<Response, Failure> {
         match request {
             Request::Id => Ok(Response::Identity(self.identity())),
-            Request::New { name } => self.new_document(&name).await,
+            Request::New { name, space } => self.new_document(&name, space.as_deref()).await,
             Request::Ls { all } => self.list(all).await,
             Request::Cat { document, path, conflicts: true, .. } => self.conflicts(&document, &path).await,
             Request::Cat { document, path, at, .. } => self.cat(&document, &path, &at).await,
@@ -77,21 +84,42 @@ impl Executor {
             Request::Export { document, file, path, format } => {
                 self.export(&document, &file, &path, format).await
             }
-            Request::Device { request: DeviceRequest::Add { wait } } => self.add_device(wait, events).await,
-            Request::Device { request: DeviceRequest::Ls } => self.devices().await,
-            Request::Invite { document, role, expires, uses, share, wait } => {
-                let options = tickets::offer(role.into(), expires, uses, share);
+            Request::Rename { document, name } => self.rename(&document, name.as_deref()).await,
+            Request::Device { request } => self.device_request(request, events).await,
+            Request::Contact { request } => self.contact_request(request).await,
+            Request::Group { request } => self.group_request(request).await,
+            Request::Space { request } => self.spaces(request).await,
+            Request::Recovery { request } => self.recovery_request(request).await,
+            Request::Invite { document, role, expires, uses, share, confirm, wait } => {
+                let options = tickets::offer(role.into(), expires, uses, share, confirm);
                 self.invite(&document, options, wait, events).await
             }
-            Request::Join { ticket } => self.join(&ticket, events).await,
+            Request::Invites { request } => self.invites(request).await,
+            Request::Look { ticket } => self.look(&ticket).await,
+            Request::Join { ticket, wait } => self.join(&ticket, wait, events).await,
+            Request::Joins { request } => self.joins(request).await,
+            Request::Decline { ticket } => self.decline(&ticket).await,
+            Request::Offers => self.offers().await,
+            Request::Accept { document } => self.accept(&document).await,
+            Request::Reject { document } => self.reject(&document).await,
             Request::Members { document } => self.members(&document).await,
             Request::Grant { document, who, role } => self.grant(&document, &who, role.into()).await,
-            Request::Accept { document } => self.accept(&document).await,
-            Request::Revoke { document, who } => self.revoke(&document, &who).await,
-            Request::Leave { document } => self.leave(&document).await,
+            Request::Role { document, who, role } => self.change_role(&document, &who, role.into()).await,
+            Request::Revoke { document, who, keep_invitees, delete_copy, dry_run } => {
+                let options = RevokeOptions::default().keep_invitees(keep_invitees).erase(delete_copy);
+                self.revoke(&document, &who, options, dry_run).await
+            }
+            Request::Leave { document, anyway } => self.leave(&document, anyway).await,
             Request::Why { who, document } => self.why(&who, &document).await,
+            Request::Access { document, dot } => self.access(&document, dot).await,
             Request::Held { document } => self.held(&document).await,
+            Request::WhyHeld { document } => self.why_held(&document).await,
             Request::TakeIn { document, changes } => self.take_in(&document, &changes).await,
+            Request::Exclude { document, changes, reason } => {
+                self.exclude(&document, &changes, &reason).await
+            }
+            Request::Forks { document, copy } => self.forks(&document, copy.as_deref()).await,
+            Request::Blame { document, path } => self.blame(&document, &path).await,
             Request::Peers => Ok(Response::Peers(self.peers())),
             Request::Watch { document } => self.watch(&document, events).await,
             Request::Log { document } => self.log(&document).await,

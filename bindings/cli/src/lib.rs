@@ -23,7 +23,9 @@ mod directory;
 mod line;
 mod socket;
 
+mod answers;
 mod client;
+mod recover;
 mod serve;
 mod start;
 
@@ -34,7 +36,7 @@ mod terminal;
 mod demo;
 mod run;
 
-pub use arguments::{Arguments, Command, CommonOptions, DemoOptions, InitOptions};
+pub use arguments::{Arguments, Command, CommonOptions, DemoOptions, InitOptions, RecoverOptions};
 pub use client::{ANSWER_LIMIT, Client};
 pub use directory::StoreDirectory;
 pub use duration::{ParseDurationError, parse_duration};
@@ -44,11 +46,17 @@ pub use format::Format;
 pub use patch::PatchReport;
 pub use path::{MAX_STEPS, ParsePathError, Path};
 pub use report::{
-    ChainReport, ChangeReport, ConflictReport, ConflictingReport, ContentReport, DeviceReport,
-    DocumentReport, EditReport, EditedReport, ExplanationReport, ExportedReport, GrantReport, HeldReport,
-    IdentityReport, MemberReport, PartyReport, PeerReport, StatusReport, TakenInReport, TicketReport,
-    WhoReport,
+    BlameReport, BranchReport, ChainReport, ChangeReport, ConflictReport, ConflictingReport,
+    ConsequencesReport, ContactReport, ContentReport, DeviceReport, DocumentReport, EditReport, EditedReport,
+    ExplanationReport, ExportedReport, ForkReport, GrantReport, GroupMemberReport, GroupReport, GuestReport,
+    HeldReport, IdentityReport, InvitationReport, JoinReport, MemberReport, OfferReport, PairingReport,
+    PartyReport, PeerReport, PlaceReport, PreviewReport, RevokedReport, RoleChangeReport, SafetyReport,
+    SpaceContentReport, SpaceReport, StatusReport, StoryEntryReport, StoryReport, TakenInReport,
+    TicketReport, UncountedReport, VerifiedReport, WhoReport, WordsReport,
 };
-pub use request::{DeviceRequest, Position, Request, RoleName, TextEdit};
+pub use request::{
+    ContactRequest, DeviceRequest, GroupRequest, InvitesRequest, JoinsRequest, Position, RecoveryRequest,
+    Request, RoleName, SpaceRequest, TextEdit, YesNo,
+};
 pub use response::{Event, Response};
 pub use run::main;

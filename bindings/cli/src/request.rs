@@ -1,15 +1,24 @@
 //! What can be asked of a store, by a command line or over a hub's socket.
 
+mod people;
+mod role;
+mod sharing;
+mod text;
+
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 
 use crate::duration::parse_duration;
 use crate::format::Format;
 use crate::path::Path;
+
+pub use people::{ContactRequest, DeviceRequest, GroupRequest, RecoveryRequest};
+pub use role::RoleName;
+pub use sharing::{InvitesRequest, JoinsRequest, SpaceRequest, YesNo};
+pub use text::{Position, TextEdit};
 
 /// One command, as it is carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
@@ -22,6 +31,10 @@ pub enum Request {
     New {
         /// What to call it
         name: String,
+        /// In a space, whose people all have their role in it
+        #[arg(long = "in", value_name = "SPACE")]
+        #[serde(default)]
+        space: Option<String>,
     },
     /// List the documents
     Ls {
@@ -97,15 +110,46 @@ pub enum Request {
         #[arg(long = "as", value_enum, value_name = "FORMAT")]
         format: Option<Format>,
     },
+    /// Call a document or space something else, on your own devices only
+    Rename {
+        /// The document or space
+        document: String,
+        /// What to call it (else: the name it was born with)
+        name: Option<String>,
+    },
     /// Your devices
     Device {
         /// What about them
         #[command(subcommand)]
         request: DeviceRequest,
     },
-    /// Invite somebody into a document: prints a ticket
+    /// The people you know
+    Contact {
+        /// What about them
+        #[command(subcommand)]
+        request: ContactRequest,
+    },
+    /// Groups of people, usable wherever a person is
+    Group {
+        /// What about them
+        #[command(subcommand)]
+        request: GroupRequest,
+    },
+    /// Spaces: documents that are shared together
+    Space {
+        /// What about them
+        #[command(subcommand)]
+        request: SpaceRequest,
+    },
+    /// Coming back after all devices are lost
+    Recovery {
+        /// What about it
+        #[command(subcommand)]
+        request: RecoveryRequest,
+    },
+    /// Invite somebody into a document or space: prints a ticket
     Invite {
-        /// The document
+        /// The document or space
         document: String,
         /// What the guest may do
         #[arg(long, value_enum, default_value = "write")]
@@ -119,65 +163,169 @@ pub enum Request {
         /// The guest may pass the role on
         #[arg(long)]
         share: bool,
+        /// Nothing is sent before you say yes, with `katori invites answer`
+        #[arg(long)]
+        #[serde(default)]
+        confirm: bool,
         /// Stay until the ticket was used
         #[arg(long)]
         wait: bool,
+    },
+    /// Invitations: who came with them, and yes or no to those who wait
+    Invites {
+        /// What about them
+        #[command(subcommand)]
+        request: InvitesRequest,
+    },
+    /// Show what a ticket leads to, without using it
+    Look {
+        /// The ticket
+        ticket: String,
     },
     /// Use a ticket that somebody gave you
     Join {
         /// The ticket
         ticket: String,
+        /// Stay until it is decided
+        #[arg(long)]
+        #[serde(default)]
+        wait: bool,
     },
-    /// List who has a role in a document
+    /// The tickets you use
+    Joins {
+        /// What about them
+        #[command(subcommand)]
+        request: JoinsRequest,
+    },
+    /// Say no to a ticket that somebody gave you
+    Decline {
+        /// The ticket
+        ticket: String,
+    },
+    /// List what was granted to you and waits for a yes
+    Offers,
+    /// Take a document or space that was offered to you
+    Accept {
+        /// Its name or id
+        document: String,
+    },
+    /// Say no to a document or space that was offered to you
+    Reject {
+        /// Its name or id
+        document: String,
+    },
+    /// List who has a role in a document or space
     Members {
-        /// The document
+        /// The document or space
         document: String,
     },
     /// Give a role to somebody you know
     Grant {
-        /// The document
+        /// The document or space
         document: String,
-        /// Whom, by name or id
+        /// Whom: a person or group, by name or id
         who: String,
         /// What they may do
         #[arg(long, value_enum, default_value = "write")]
         role: RoleName,
     },
-    /// Take a document that was offered to you
-    Accept {
-        /// Its id
+    /// Change what somebody may do, up or down
+    Role {
+        /// The document or space
         document: String,
-    },
-    /// End what somebody may do in a document
-    Revoke {
-        /// The document
-        document: String,
-        /// Whose role, by name or id
+        /// Whose role: a person or group, by name or id
         who: String,
+        /// What they may do from now on
+        #[arg(value_enum)]
+        role: RoleName,
     },
-    /// Give up your own role in a document
-    Leave {
-        /// The document
+    /// End what somebody may do in a document or space
+    Revoke {
+        /// The document or space
         document: String,
+        /// Whose role: a person or group, by name or id
+        who: String,
+        /// Those whom they let in stay, and have it from you
+        #[arg(long)]
+        #[serde(default)]
+        keep_invitees: bool,
+        /// Ask their devices to delete their copies, which cannot be forced
+        #[arg(long)]
+        #[serde(default)]
+        delete_copy: bool,
+        /// Show what would change, and do nothing
+        #[arg(long)]
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Give up your own role in a document or space
+    Leave {
+        /// The document or space
+        document: String,
+        /// Even if nobody else has all that you wrote
+        #[arg(long)]
+        #[serde(default)]
+        anyway: bool,
     },
     /// Explain why somebody has a role, or has none
     Why {
-        /// A person or device, by name or id
+        /// A person, group or device, by name or id
         who: String,
-        /// The document
+        /// The document or space
         document: String,
+    },
+    /// Tell who was given what in a document or space, by whom, and what became of it
+    Access {
+        /// The document or space
+        document: String,
+        /// As a graph, for `dot -Tsvg`
+        #[arg(long)]
+        #[serde(default)]
+        dot: bool,
     },
     /// List the changes that are held back, and why
     Held {
         /// The document
         document: String,
     },
+    /// Explain each change that is held back: who, when, which rule, and what to do
+    WhyHeld {
+        /// The document
+        document: String,
+    },
     /// Take in changes that are held back
     TakeIn {
-        /// The document
+        /// Of which document
         document: String,
         /// Which, by the first letters of their hashes (else: all)
         changes: Vec<String>,
+    },
+    /// Keep changes out of a document, for everybody
+    Exclude {
+        /// The document
+        document: String,
+        /// Which, by the first letters of their hashes
+        #[arg(required = true)]
+        changes: Vec<String>,
+        /// Why, for people to read
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Show where a device wrote two changes in one place: the proof, and which one stays
+    Forks {
+        /// The document
+        document: String,
+        /// The document as it would be with this losing branch, by the first letters of its hash
+        #[arg(long, value_name = "HASH")]
+        copy: Option<String>,
+    },
+    /// Show who wrote each part, where a signature proves it
+    Blame {
+        /// The document
+        document: String,
+        /// Of what, as in `items` or `story`
+        #[arg(default_value = "")]
+        path: Path,
     },
     /// List the devices this one talks to
     Peers,
@@ -193,112 +341,24 @@ pub enum Request {
     },
     /// Show how the store is
     Status,
-    /// Delete a document of yours, for everybody and for ever
+    /// Delete a document or space of yours, for everybody and for ever
     Delete {
-        /// The document
+        /// The document or space
         document: String,
         /// It is meant, so do not ask
         #[arg(long)]
         #[serde(default)]
         yes: bool,
     },
-    /// Put a document away, on this device only
+    /// Put a document or space away, on this device only
     Forget {
-        /// The document
+        /// The document or space
         document: String,
         /// It is meant, so do not ask
         #[arg(long)]
         #[serde(default)]
         yes: bool,
     },
-}
-
-/// What about one's devices.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DeviceRequest {
-    /// Print a ticket for `katori init --join` on another device of yours
-    Add {
-        /// Stay until the ticket was used
-        #[arg(long)]
-        wait: bool,
-    },
-    /// List them
-    Ls,
-}
-
-/// One step on a text.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TextEdit {
-    /// Put text in
-    Insert {
-        /// Before which character, counted from 0, or `end`
-        position: Position,
-        /// What
-        #[arg(allow_hyphen_values = true)]
-        text: String,
-    },
-    /// Take characters out
-    Delete {
-        /// From which character on
-        position: Position,
-        /// How many
-        count: usize,
-    },
-    /// Take characters out and put others in
-    Splice {
-        /// From which character on
-        position: Position,
-        /// How many to take out
-        count: usize,
-        /// What to put in
-        #[arg(allow_hyphen_values = true)]
-        text: String,
-    },
-}
-
-/// A position in a text, in Unicode code points.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Position {
-    /// Before this character, counted from 0.
-    At(usize),
-    /// After the last.
-    End,
-}
-
-impl FromStr for Position {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if text == "end" {
-            return Ok(Self::End);
-        }
-        text.parse().map(Self::At).map_err(|_| format!("`{text}` is no position: a number from 0, or `end`"))
-    }
-}
-
-/// A role that can be given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RoleName {
-    /// Reads
-    Read,
-    /// Reads and writes
-    Write,
-    /// Reads, writes, grants and revokes
-    Admin,
-}
-
-impl From<RoleName> for katori::Role {
-    fn from(name: RoleName) -> Self {
-        match name {
-            RoleName::Read => Self::Read,
-            RoleName::Write => Self::Write,
-            RoleName::Admin => Self::Admin,
-        }
-    }
 }
 
 impl Request {
@@ -321,9 +381,13 @@ impl Request {
         matches!(
             self,
             Self::Join { .. }
+                | Self::Look { .. }
+                | Self::Decline { .. }
                 | Self::Invite { .. }
+                | Self::Leave { anyway: false, .. }
                 | Self::Watch { .. }
-                | Self::Device { request: DeviceRequest::Add { .. } }
+                | Self::Device { request: DeviceRequest::Add }
+                | Self::Recovery { request: RecoveryRequest::Help { .. } }
         )
     }
 }

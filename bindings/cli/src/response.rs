@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::report::{
-    ChangeReport, ConflictReport, ContentReport, DeviceReport, DocumentReport, EditReport, EditedReport,
-    ExplanationReport, ExportedReport, HeldReport, IdentityReport, MemberReport, PeerReport, StatusReport,
-    TakenInReport, TicketReport,
+    BlameReport, ChangeReport, ConflictReport, ConsequencesReport, ContactReport, ContentReport,
+    DeviceReport, DocumentReport, EditReport, EditedReport, ExplanationReport, ExportedReport, ForkReport,
+    GroupReport, HeldReport, IdentityReport, InvitationReport, JoinReport, MemberReport, OfferReport,
+    PairingReport, PeerReport, PreviewReport, RevokedReport, SafetyReport, SpaceContentReport, SpaceReport,
+    StatusReport, StoryReport, TakenInReport, TicketReport, WordsReport,
 };
 
 /// How a request went.
@@ -33,12 +35,52 @@ pub enum Response {
     Ticket(TicketReport),
     /// The devices of this person.
     Devices(Vec<DeviceReport>),
+    /// The people one knows.
+    Contacts(Vec<ContactReport>),
+    /// What to compare with somebody.
+    Safety(SafetyReport),
+    /// A group that was made or changed.
+    Group(GroupReport),
+    /// The groups.
+    Groups(Vec<GroupReport>),
+    /// A space that was made or taken.
+    Space(SpaceReport),
+    /// The spaces.
+    Spaces(Vec<SpaceReport>),
+    /// What is in a space.
+    SpaceContent(Box<SpaceContentReport>),
+    /// The words that bring one back.
+    Words(WordsReport),
+    /// The invitations that were made.
+    Invitations(Vec<InvitationReport>),
+    /// How it stands with a ticket.
+    Join(JoinReport),
+    /// How it stands with all tickets.
+    Joins(Vec<JoinReport>),
+    /// What a ticket leads to.
+    Preview(PreviewReport),
+    /// What waits for a yes.
+    Offers(Vec<OfferReport>),
     /// Who has a role.
     Members(Vec<MemberReport>),
+    /// What became of somebody's role.
+    Revoked(RevokedReport),
+    /// What would change.
+    Consequences(ConsequencesReport),
     /// Why somebody has a role.
     Explanation(ExplanationReport),
+    /// Who was given what.
+    Story(StoryReport),
+    /// The same as a graph, in Graphviz's language.
+    Dot(String),
     /// What is held back.
     Held(Vec<HeldReport>),
+    /// What is held back, explained one by one.
+    HeldExplained(Vec<HeldReport>),
+    /// Where devices wrote two changes in one place.
+    Forks(Vec<ForkReport>),
+    /// Who wrote each part.
+    Blame(Vec<BlameReport>),
     /// What was taken in.
     TakenIn(TakenInReport),
     /// The devices one talks to.
@@ -72,6 +114,8 @@ pub enum Event {
     },
     /// A ticket that waits to be used.
     Ticket(TicketReport),
+    /// A new device shows digits, and somebody here has to say whether they are the same.
+    Pairing(PairingReport),
 }
 
 impl Response {
@@ -80,6 +124,9 @@ impl Response {
     pub fn to_json(&self) -> serde_json::Value {
         if let Self::Done(message) = self {
             return serde_json::json!({ "done": message });
+        }
+        if let Self::Dot(graph) = self {
+            return serde_json::json!({ "dot": graph });
         }
         bare(serde_json::to_value(self))
     }
@@ -91,7 +138,7 @@ impl Event {
     pub fn to_json(&self) -> Option<serde_json::Value> {
         match self {
             Self::Watching { heads } => Some(serde_json::json!({ "watching": true, "heads": heads })),
-            Self::Changed(_) | Self::Ticket(_) => Some(bare(serde_json::to_value(self))),
+            Self::Changed(_) | Self::Ticket(_) | Self::Pairing(_) => Some(bare(serde_json::to_value(self))),
             Self::Progress { .. } => None,
         }
     }

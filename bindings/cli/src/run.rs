@@ -1,5 +1,6 @@
 //! From the command line to the exit code.
 
+use std::collections::VecDeque;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -7,13 +8,17 @@ use katori::Network;
 use tokio::sync::mpsc;
 use tracing_subscriber::EnvFilter;
 
+use crate::answers::Answers;
 use crate::arguments::{Arguments, Command, CommonOptions};
+use crate::client::Client;
 use crate::demo;
 use crate::directory::StoreDirectory;
 use crate::execute::Executor;
 use crate::failure::{Failure, FailureCode};
-use crate::request::Request;
-use crate::response::Response;
+use crate::recover;
+use crate::report::PairingReport;
+use crate::request::{ContactRequest, DeviceRequest, InvitesRequest, Request};
+use crate::response::{Event, Response};
 use crate::serve;
 use crate::start::{self, Reached};
 use crate::terminal::Output;
@@ -55,27 +60,80 @@ async fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
         return demo::run(options, common.json).await;
     }
     let directory = StoreDirectory::find(common.store.as_deref())?;
+    let mut front = Front { output, answers: Answers::of_process() };
     match command {
         Command::Init(options) => {
-            let identity = start::init(&directory, &options, &common, output).await?;
+            let Front { output, answers } = &mut front;
+            let identity = start::init(&directory, &options, &common, output, answers).await?;
             output.made(&identity, &directory);
         }
-        Command::Serve => serve::serve(directory, &common, output).await?,
+        Command::Recover(options) => {
+            let Front { output, answers } = &mut front;
+            recover::recover(&directory, &options, &common, output, answers).await?;
+        }
+        Command::Serve => serve::serve(directory, &common, front.output).await?,
         Command::Request(request) => {
-            let request = absolute(request)?;
-            let confirmed = request.confirmed();
-            let mut result = Box::pin(ask(&directory, &common, request, output)).await;
-            if let (Err(failure), Some(confirmed)) = (&result, confirmed)
-                && failure.code == FailureCode::Usage
-                && output.confirm(failure)
-            {
-                result = Box::pin(ask(&directory, &common, confirmed, output)).await;
-            }
-            output.response(&result?);
+            let response = Box::pin(request_of(&directory, &common, absolute(request)?, &mut front)).await?;
+            front.output.response(&response);
         }
         Command::Demo(_) => {}
     }
     Ok(())
+}
+
+/// The person or script in front of the program.
+struct Front<'a> {
+    output: &'a mut Output,
+    answers: Answers,
+}
+
+/// Has a request carried out, and asks in between what only somebody there can say.
+async fn request_of(
+    directory: &StoreDirectory,
+    common: &CommonOptions,
+    request: Request,
+    front: &mut Front<'_>,
+) -> Result<Response, Failure> {
+    let confirmed = request.confirmed();
+    let result = Box::pin(ask(directory, common, request.clone(), front)).await;
+    match (result, request, confirmed) {
+        (Err(failure), _, Some(confirmed))
+            if failure.code == FailureCode::Usage && front.output.can_ask() =>
+        {
+            front.output.question(&format!("{failure}\nGo on?"));
+            if front.answers.yes().await != Some(true) {
+                return Err(failure);
+            }
+            Box::pin(ask(directory, common, confirmed, front)).await
+        }
+        (
+            Ok(number @ Response::Safety(_)),
+            Request::Contact { request: ContactRequest::Verify { who, how, .. } },
+            _,
+        ) => {
+            front.output.response(&number);
+            front.output.question("\nDo both of you see this number?");
+            match front.answers.yes().await {
+                Some(true) => {}
+                Some(false) => {
+                    return Err(Failure::new(
+                        FailureCode::NotAllowed,
+                        "the numbers differ, so one of you may be speaking with somebody else; nothing was noted: do \
+                         not trust what comes by that name, and meet in person",
+                    ));
+                }
+                None => {
+                    return Err(Failure::new(
+                        FailureCode::NotAllowed,
+                        "nobody said that both see the same number; nothing was noted",
+                    ));
+                }
+            }
+            let request = Request::Contact { request: ContactRequest::Verify { who, how, same: true } };
+            Box::pin(ask(directory, common, request, front)).await
+        }
+        (result, ..) => result,
+    }
 }
 
 /// Has a request carried out: by the hub if one runs, else here.
@@ -83,30 +141,82 @@ async fn ask(
     directory: &StoreDirectory,
     common: &CommonOptions,
     request: Request,
-    output: &mut Output,
+    front: &mut Front<'_>,
 ) -> Result<Response, Failure> {
     let network = if request.needs_network() { start::network(common) } else { Network::None };
+    let (sender, events) = mpsc::channel(EVENT_QUEUE);
     match start::reach(directory, network, common.bind).await? {
-        Reached::Hub(client) => client.ask(request, |event| output.event(&event)).await,
+        Reached::Hub(client) => {
+            let reply = async |request| match Client::connect(directory).await? {
+                Some(client) => client.ask(request, |_| {}).await,
+                None => Err(Failure::failed("the hub was stopped")),
+            };
+            attend(client.ask_into(request, &sender), events, reply, front).await
+        }
         Reached::Node(node) => {
             let executor = Executor::new(node, directory.clone(), false);
-            let (sender, mut events) = mpsc::channel(EVENT_QUEUE);
-            let result = {
-                let work = executor.execute(request, &sender);
-                tokio::pin!(work);
-                loop {
-                    tokio::select! {
-                        biased;
-                        Some(event) = events.recv() => output.event(&event),
-                        result = &mut work => break result,
-                        _ = tokio::signal::ctrl_c() => break Err(Failure::failed("interrupted")),
-                    }
-                }
-            };
+            let (unheard, _) = mpsc::channel(EVENT_QUEUE);
+            let reply = async |request| executor.execute(request, &unheard).await;
+            let result = attend(executor.execute(request, &sender), events, reply, front).await;
             executor.into_node().close().await;
             result
         }
     }
+}
+
+/// Stays with a request until it is answered: shows what happens, and replies to what is asked.
+async fn attend(
+    work: impl Future<Output = Result<Response, Failure>>,
+    mut events: mpsc::Receiver<Event>,
+    reply: impl AsyncFn(Request) -> Result<Response, Failure>,
+    front: &mut Front<'_>,
+) -> Result<Response, Failure> {
+    tokio::pin!(work);
+    // New devices whose digits somebody has to compare; the first was shown.
+    let mut asked: VecDeque<PairingReport> = VecDeque::new();
+    // The invitation that these came with.
+    let mut invitation = None;
+    let failure = loop {
+        tokio::select! {
+            biased;
+            Some(event) = events.recv() => {
+                if let Event::Pairing(pairing) = &event {
+                    asked.push_back(pairing.clone());
+                    if asked.len() > 1 {
+                        continue;
+                    }
+                }
+                if let Event::Ticket(ticket) = &event && ticket.purpose == "device" {
+                    invitation = Some(ticket.invitation.clone());
+                }
+                front.output.event(&event);
+            }
+            result = &mut work => return result,
+            _ = tokio::signal::ctrl_c() => break Failure::failed("interrupted"),
+            same = front.answers.yes(), if !asked.is_empty() => {
+                let pairing = asked.pop_front().and_then(|pairing| pairing.pairing).unwrap_or_default();
+                let answer = DeviceRequest::Answer { pairing, same: same == Some(true) };
+                front.output.event(&start::waiting("waiting for the answer on the other device".to_owned()));
+                let answered = tokio::select! {
+                    answered = reply(Request::Device { request: answer }) => answered,
+                    _ = tokio::signal::ctrl_c() => break Failure::failed("interrupted"),
+                };
+                match (answered, same) {
+                    (_, None) => break start::nobody_compared(),
+                    (Err(failure), _) => break failure,
+                    (Ok(_), _) => {}
+                }
+                if let Some(next) = asked.front() {
+                    front.output.event(&Event::Pairing(next.clone()));
+                }
+            }
+        }
+    };
+    if let Some(invitation) = invitation {
+        // Nobody compares digits for this ticket any more. Whether it ended or not, the failure is what to tell.
+        let _ = reply(Request::Invites { request: InvitesRequest::Revoke { invitation } }).await;
+    }
+    Err(failure)
 }
 
 /// A hub runs in another folder, so files are named in full.

@@ -3,17 +3,18 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use katori::{Network, Node, NodeBuilder};
-use katori_core::store::OpenError;
+use katori::{Digits, Network, Node, NodeBuilder, OpenError, STORE_FILE, Ticket};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
+use crate::answers::Answers;
 use crate::arguments::{CommonOptions, InitOptions};
 use crate::client::Client;
 use crate::directory::StoreDirectory;
 use crate::execute::{check_name, parse_ticket};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureCode};
 use crate::render::counted_u64;
-use crate::report::IdentityReport;
+use crate::report::{IdentityReport, PairingReport};
 use crate::response::Event;
 use crate::terminal::Output;
 
@@ -71,6 +72,7 @@ pub(crate) async fn init(
     options: &InitOptions,
     common: &CommonOptions,
     output: &mut Output,
+    answers: &mut Answers,
 ) -> Result<IdentityReport, Failure> {
     for name in options.person.iter().chain(&options.device) {
         check_name(name)?;
@@ -80,32 +82,97 @@ pub(crate) async fn init(
     if let Some(name) = &options.device {
         builder = builder.device_name(name);
     }
-    let (node, words) = if let Some(ticket) = &options.join {
+    if let Some(ticket) = &options.join {
         let ticket = parse_ticket(ticket)?;
-        output.event(&waiting(format!("waiting for a device of {}", ticket.person_name)));
-        let node = builder.network(network(common)).pair(&ticket).await?;
+        let node = pair(builder.network(network(common)), &ticket, output, answers).await?;
         first_sync(&node, output).await?;
-        (node, None)
-    } else {
-        if let Some(name) = &options.person {
-            builder = builder.person_name(name);
+        return Ok(close(node, None).await);
+    }
+    if let Some(name) = &options.person {
+        builder = builder.person_name(name);
+    }
+    if options.words_later {
+        return Ok(close(init_with_words_kept(directory, builder).await?, None).await);
+    }
+    let (node, phrase) = builder.init().await?;
+    Ok(close(node, Some(phrase.words().to_string())).await)
+}
+
+/// A store whose recovery words are shown later.
+async fn init_with_words_kept(directory: &StoreDirectory, builder: NodeBuilder) -> Result<Node, Failure> {
+    let path = directory.path().join(STORE_FILE);
+    if path.symlink_metadata().is_ok() {
+        return Err(katori::Error::Store(OpenError::AlreadyExists { path }).into());
+    }
+    Ok(builder.open_or_init().await?)
+}
+
+/// Becomes another device of a person, once somebody has compared the digits here and there.
+async fn pair(
+    builder: NodeBuilder,
+    ticket: &Ticket,
+    output: &mut Output,
+    answers: &mut Answers,
+) -> Result<Node, Failure> {
+    output.event(&waiting(format!("waiting for a device of {}", ticket.person_name)));
+    let (sender, mut shown) = mpsc::channel::<(Digits, oneshot::Sender<bool>)>(1);
+    let builder = builder.confirm_digits(move |digits| {
+        let sender = sender.clone();
+        async move {
+            let (answer, said) = oneshot::channel();
+            sender.send((digits, answer)).await.is_ok() && said.await == Ok(true)
         }
-        let (node, phrase) = builder.init().await?;
-        (node, Some(phrase.words().to_string()))
-    };
+    });
+    let pairing = Box::pin(builder.pair(ticket));
+    tokio::pin!(pairing);
+    let (mut asked, mut nobody) = (None, false);
+    loop {
+        tokio::select! {
+            biased;
+            result = &mut pairing => {
+                return result.map_err(|error| if nobody { nobody_compared() } else { error.into() });
+            }
+            Some((digits, answer)) = shown.recv() => {
+                let with = ticket.person_name.clone();
+                output.event(&Event::Pairing(PairingReport { pairing: None, with, digits: digits.to_string() }));
+                asked = Some(answer);
+            }
+            same = answers.yes(), if asked.is_some() => {
+                nobody = same.is_none();
+                output.event(&waiting("waiting for the answer on the other device".to_owned()));
+                if let Some(answer) = asked.take() {
+                    // If the pairing has just ended, it says how.
+                    let _ = answer.send(same == Some(true));
+                }
+            }
+        }
+    }
+}
+
+/// The standard input is closed, so nobody can have looked at both screens.
+pub(crate) fn nobody_compared() -> Failure {
+    Failure::new(
+        FailureCode::NotAllowed,
+        "nobody was there to say whether both screens show the same digits (the standard input is closed); nothing \
+         was granted: run this where somebody can answer",
+    )
+}
+
+/// Who this is, as a store that was just made is left.
+pub(crate) async fn close(node: Node, recovery_words: Option<String>) -> IdentityReport {
     let me = node.me();
     node.close().await;
-    Ok(IdentityReport {
+    IdentityReport {
         person: me.person.to_string(),
         person_name: me.person_name,
         device: me.device.to_string(),
         device_name: me.device_name,
-        recovery_words: words,
-    })
+        recovery_words,
+    }
 }
 
 /// The other device is up now and may not be later, so what there is comes over at once.
-async fn first_sync(node: &Node, output: &mut Output) -> Result<(), Failure> {
+pub(crate) async fn first_sync(node: &Node, output: &mut Output) -> Result<(), Failure> {
     let settled = node.settled(FIRST_SYNC);
     tokio::pin!(settled);
     let mut look = tokio::time::interval(LOOK_AGAIN);
@@ -137,7 +204,8 @@ pub(crate) fn network(common: &CommonOptions) -> Network {
     if common.offline { Network::Offline } else { Network::Default }
 }
 
-fn builder(directory: &StoreDirectory, network: Network, bind: Option<SocketAddr>) -> NodeBuilder {
+/// How a store is opened or made.
+pub(crate) fn builder(directory: &StoreDirectory, network: Network, bind: Option<SocketAddr>) -> NodeBuilder {
     let builder = Node::builder(directory.path()).network(network);
     match bind {
         Some(address) => builder.bind(address),

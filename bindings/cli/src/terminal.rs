@@ -12,7 +12,7 @@ use crate::arguments::CommonOptions;
 use crate::directory::StoreDirectory;
 use crate::failure::Failure;
 use crate::render;
-use crate::report::{IdentityReport, TicketReport};
+use crate::report::{DeviceReport, IdentityReport, TicketReport};
 use crate::response::{Event, Response};
 
 /// How long something may take before a bar appears.
@@ -75,7 +75,8 @@ impl Output {
         match event {
             Event::Progress { what, done, total } => self.progress(what, *done, *total),
             Event::Ticket(ticket) if !self.json => self.ticket(ticket),
-            Event::Watching { .. } | Event::Changed(_) | Event::Ticket(_) => {
+            Event::Pairing(_) if !self.json => self.question(&render::event(event)),
+            Event::Watching { .. } | Event::Changed(_) | Event::Ticket(_) | Event::Pairing(_) => {
                 if !self.json {
                     line(&render::event(event));
                 } else if let Some(json) = event.to_json() {
@@ -116,17 +117,43 @@ impl Output {
         }
     }
 
-    /// Asks whether what was refused is meant; only where somebody sits at a terminal.
-    pub(crate) fn confirm(&mut self, refused: &Failure) -> bool {
+    /// Whether somebody sits at a terminal, who can be asked what no script was prepared for.
+    pub(crate) fn can_ask(&self) -> bool {
+        !self.json && io::stdin().is_terminal() && io::stderr().is_terminal()
+    }
+
+    /// Asks something that wants a yes. A script knows what it is asked by what was printed before.
+    pub(crate) fn question(&mut self, text: &str) {
+        self.prompt(&format!("{text} [y/N] "));
+    }
+
+    /// Asks something that wants words.
+    pub(crate) fn prompt(&mut self, text: &str) {
         self.end_bar();
-        if self.json || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
-            return false;
+        if !self.json {
+            let mut error = io::stderr();
+            let _ = write!(error, "{text}").and_then(|()| error.flush());
         }
-        let _ = write!(io::stderr(), "{refused}\nGo on? [y/N] ");
-        let mut answer = String::new();
-        // An answer that cannot be read is no yes.
-        let _ = io::stdin().read_line(&mut answer);
-        matches!(answer.trim(), "y" | "Y" | "yes")
+    }
+
+    /// Shows the devices of which some may be lost.
+    pub(crate) fn others(&mut self, devices: &[DeviceReport]) {
+        self.end_bar();
+        if self.json {
+            line(&json!({ "other_devices": devices }).to_string());
+        } else {
+            let _ = writeln!(io::stderr(), "Your other devices:\n{}", render::numbered(devices));
+        }
+    }
+
+    /// Somebody is back.
+    pub(crate) fn recovered(&mut self, me: &IdentityReport, removed: &[String], directory: &StoreDirectory) {
+        self.end_bar();
+        if self.json {
+            line(&json!({ "me": me, "removed": removed }).to_string());
+        } else {
+            line(&render::recovered(me, removed, directory));
+        }
     }
 
     /// The store that was made.

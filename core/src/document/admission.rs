@@ -1,31 +1,51 @@
 //! The rule of admission: which of the stored changes are in the document.
 //!
 //! A change is *good* when (a) it lies under a vouch, whose heads are present here, by a device that now holds
-//! Write and is no proven forker, and (b) if its actor is a device's, it also lies under some vouch by that
-//! device, whatever its role now or then. *Candidates* are the changes that are good with all their ancestors:
-//! the largest downward-closed set. *Admitted* is what remains after forks are settled, one at a time, first
-//! the one with the fewest ancestors; of its branches the lower hash stays.
+//! Write and is no proven forker, (b) if its actor is a device's, it also lies under some vouch by that device,
+//! whatever its role now or then, and (c) no exclusion that counts names it. *Candidates* are the changes that are
+//! good with all their ancestors: the largest downward-closed set. *Admitted* is what remains after forks are
+//! settled ([`settlement`](super::settlement)).
 //!
-//! It is a pure function of the grants, rosters, changes and vouches, so two devices with the same sets show
-//! the same document, in whatever order they received them.
+//! It is a pure function of the grants, rosters, exclusions, changes and vouches, so two devices with the same
+//! sets show the same document, in whatever order they received them.
 
 use std::collections::BTreeSet;
 
-use katori_acl::DeviceId;
+use automerge::ChangeHash;
+use katori_acl::{Access, DeviceId, PersonId, RecordId};
 
 use super::bits::Bits;
 use super::graph::Graph;
+use super::settlement::{Judges, Settled, settle};
 use super::vouches::Vouches;
+use super::{holds_write, seniority};
 use crate::actor::Claim;
 
 /// What admission rests on besides changes and vouches.
 pub(crate) struct Grounds<'a> {
-    /// Whether a device holds Write now. Expiry is not consulted: no clock decides what is in a document.
-    pub(crate) writes: &'a dyn Fn(&DeviceId) -> bool,
-    /// This device, and what it has pinned: its word at home, until it signs or need not.
-    pub(crate) pinned: Option<(DeviceId, &'a Bits)>,
+    /// Who holds Write now, how senior they are, and what is excluded. Expiry is not consulted: no clock decides
+    /// what is in a document.
+    pub(crate) access: &'a Access,
+    /// What this device has pinned, if it has.
+    pub(crate) at_home: Option<AtHome<'a>>,
     /// Changes that failed in Automerge on this device.
     pub(crate) failed: &'a Bits,
+    /// A branch that is to win its fork, and to be covered with all that builds on it: for its conflict copy.
+    pub(crate) instead: Option<u32>,
+}
+
+/// A word that is given and not yet signed.
+pub(crate) struct AtHome<'a> {
+    /// This device.
+    pub(crate) device: DeviceId,
+    /// Its person.
+    pub(crate) person: PersonId,
+    /// The last vouch that this store signed. One that is later is by another store of this device.
+    pub(crate) signed: Option<RecordId>,
+    /// It covers all that was pinned.
+    pub(crate) pinned: &'a Bits,
+    /// In forks it names what is accepted now, for that is what it will be signed over.
+    pub(crate) accepted: &'a Bits,
 }
 
 /// The outcome.
@@ -34,8 +54,8 @@ pub(crate) struct Verdict {
     pub(crate) admitted: Bits,
     /// Devices that signed two changes of one actor and sequence; they give no more cover here.
     pub(crate) forkers: BTreeSet<DeviceId>,
-    /// Branches that gave way, with the branch that stays.
-    pub(crate) lost: Vec<(u32, u32)>,
+    /// Forks of which more than one branch might have been admitted, in the order in which they were settled.
+    pub(crate) settled: Vec<Settled>,
 }
 
 /// Devices that vouched for two changes of one of their actors with one sequence number.
@@ -61,34 +81,43 @@ pub(crate) fn evaluate(graph: &Graph, vouches: &Vouches, grounds: &Grounds<'_>, 
     if graph.forks().is_empty() && before.is_subset(&good) {
         admitted.clone_from(before);
     }
-    let mut open = good.clone();
+    let mut open = good;
     open.subtract(&admitted);
     close(graph, &open, &mut admitted);
 
-    let mut lost = Vec::new();
-    while let Some((winner, losers)) = first_fork(graph, &admitted) {
-        for loser in losers {
-            lost.push((loser, winner));
-            good_without(&mut open, &mut admitted, loser);
+    let access = grounds.access;
+    let settled = settle(graph, &mut admitted, || {
+        let mut preferred = Bits::default();
+        graph.mark(grounds.instead, &mut preferred);
+        let forks = |device: &DeviceId| forkers.contains(device);
+        Judges {
+            words: seniority::words(graph, vouches, access, grounds.at_home.as_ref(), forks),
+            access,
+            preferred,
         }
-        let left = std::mem::take(&mut admitted);
-        close(graph, &left, &mut admitted);
-    }
-    Verdict { admitted, forkers, lost }
+    });
+    Verdict { admitted, forkers, settled }
+}
+
+/// The changes that an exclusion names and that are here.
+pub(super) fn excluded(graph: &Graph, access: &Access) -> Bits {
+    access.excluded().iter().filter_map(|hash| graph.index(&ChangeHash(*hash))).collect()
 }
 
 fn good(graph: &Graph, vouches: &Vouches, grounds: &Grounds<'_>, forkers: &BTreeSet<DeviceId>) -> Bits {
+    let counts = |device: &DeviceId| !forkers.contains(device) && holds_write(grounds.access, device);
     let mut covered = Bits::default();
     for (device, cover) in vouches.cover() {
-        if !forkers.contains(device) && (grounds.writes)(device) {
+        if counts(device) {
             covered.union_with(cover);
         }
     }
-    if let Some((device, pinned)) = grounds.pinned
-        && !forkers.contains(&device)
-        && (grounds.writes)(&device)
-    {
-        covered.union_with(pinned);
+    if let Some(home) = grounds.at_home.as_ref().filter(|home| counts(&home.device)) {
+        covered.union_with(home.pinned);
+    }
+    if let Some(branch) = grounds.instead {
+        graph.mark([branch], &mut covered);
+        covered.union_with(&graph.above(branch));
     }
     let mut authored = graph.unclaimed().clone();
     for (device, claimed) in graph.claimed() {
@@ -100,6 +129,7 @@ fn good(graph: &Graph, vouches: &Vouches, grounds: &Grounds<'_>, forkers: &BTree
     }
     covered.intersect_with(&authored);
     covered.subtract(grounds.failed);
+    covered.subtract(&excluded(graph, grounds.access));
     covered
 }
 
@@ -111,23 +141,4 @@ fn close(graph: &Graph, candidates: &Bits, closed: &mut Bits) {
             closed.insert(index);
         }
     }
-}
-
-fn good_without(open: &mut Bits, admitted: &mut Bits, index: u32) {
-    open.remove(index);
-    admitted.remove(index);
-}
-
-/// The fork to settle next: the branch that stays, and those that give way.
-fn first_fork(graph: &Graph, admitted: &Bits) -> Option<(u32, Vec<u32>)> {
-    let hash = |index: u32| graph.node(index).map(|node| node.hash);
-    let live = graph.forks().values().filter_map(|branches| {
-        let live: Vec<u32> = branches.iter().copied().filter(|index| admitted.contains(*index)).collect();
-        (live.len() > 1).then_some(live)
-    });
-    let mut first = live
-        .min_by_key(|branches| branches.iter().map(|index| (graph.ancestors(*index), hash(*index))).min())?;
-    first.sort_by_key(|index| hash(*index));
-    let winner = first.remove(0);
-    Some((winner, first))
 }

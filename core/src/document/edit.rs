@@ -116,7 +116,7 @@ impl Document {
     }
 
     /// Puts the change just made into the graph; if that fails, undoes it.
-    fn record(&mut self, before: &[ChangeHash]) -> Result<(), Unstorable> {
+    pub(super) fn record(&mut self, before: &[ChangeHash]) -> Result<(), Unstorable> {
         let made = self.automerge.get_changes(before);
         for change in &made {
             let recorded = inspect(change.raw_bytes(), &self.limits.gate)
@@ -142,7 +142,7 @@ impl Document {
 
     /// Draws a new incarnation if any change of ours under the present one is not admitted: to write on would
     /// be to write a second change in the same place.
-    fn choose_incarnation(&mut self) {
+    pub(super) fn choose_incarnation(&mut self) {
         let actor = self.actor();
         if self.graph.tips_of(actor.to_bytes()).any(|tip| !self.admitted.contains(tip)) {
             self.draw_incarnation();

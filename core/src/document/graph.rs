@@ -12,6 +12,7 @@ use automerge::ChangeHash;
 use katori_acl::{DeviceId, ResourceId};
 
 use super::bits::Bits;
+use super::mark;
 use crate::actor::{Claim, claim};
 use crate::gate::{Header, Link, LinkError, RawChange, check_links};
 use crate::version::VersionVector;
@@ -27,6 +28,13 @@ pub(crate) struct Node {
     pub(crate) dependencies: Box<[u32]>,
     pub(crate) operations: u64,
     pub(crate) bytes: Arc<[u8]>,
+}
+
+impl Node {
+    /// The counter of the first operation.
+    pub(crate) fn start_op(&self) -> u64 {
+        (self.max_op + 1).saturating_sub(self.operations)
+    }
 }
 
 /// One actor and its changes.
@@ -51,9 +59,15 @@ pub(crate) struct Graph {
     heads: BTreeSet<u32>,
     /// Places where one actor has more than one change of one sequence number.
     forks: BTreeMap<(u32, u64), Vec<u32>>,
+    /// How many changes lie under each branch of a fork, by what it builds on: branches mostly share that.
+    under: BTreeMap<Box<[u32]>, usize>,
+    /// Changes that say of themselves which change they apply again, and those that say so of each.
+    reapplies: BTreeMap<u32, ChangeHash>,
+    reapplied: BTreeMap<ChangeHash, Vec<u32>>,
     /// For each device that some actor claims: the changes of those actors.
     claimed: BTreeMap<DeviceId, Bits>,
     unclaimed: Bits,
+    bytes: u64,
 }
 
 impl Graph {
@@ -66,7 +80,11 @@ impl Graph {
             by_actor: BTreeMap::new(),
             heads: BTreeSet::new(),
             forks: BTreeMap::new(),
+            under: BTreeMap::new(),
+            reapplies: BTreeMap::new(),
+            reapplied: BTreeMap::new(),
             claimed: BTreeMap::new(),
+            bytes: 0,
             unclaimed: Bits::default(),
         }
     }
@@ -131,6 +149,11 @@ impl Graph {
         self.actors.get(actor as usize).map_or(Claim::Other, |actor| actor.claim)
     }
 
+    /// How many bytes all changes have together.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// How many actors there are.
     pub(crate) fn actors(&self) -> usize {
         self.actors.len()
@@ -190,6 +213,10 @@ impl Graph {
                 }
             }
         }
+        if let Some(original) = header.message.as_deref().and_then(mark::read) {
+            self.reapplies.insert(index, original);
+            self.reapplied.entry(original).or_default().push(index);
+        }
         match claim {
             Claim::Device(device) => self.claimed.entry(device).or_default().insert(index),
             Claim::Other => self.unclaimed.insert(index),
@@ -209,7 +236,24 @@ impl Graph {
             operations: header.operations,
             bytes: change.shared_bytes(),
         });
+        self.bytes += change.bytes().len() as u64;
+        let branches = self.forks.get(&(at, header.seq)).map_or(&[][..], Vec::as_slice);
+        // The first branch was no branch when it came in.
+        let uncounted: Vec<u32> =
+            branches.iter().copied().filter(|branch| branches.len() == 2 || *branch == index).collect();
+        for branch in uncounted {
+            self.count_under(branch);
+        }
         Ok(index)
+    }
+
+    fn count_under(&mut self, branch: u32) {
+        let Some(node) = self.node(branch) else { return };
+        if !self.under.contains_key(&node.dependencies) {
+            let dependencies = node.dependencies.clone();
+            let under = self.mark(dependencies.iter().copied(), &mut Bits::default()).len();
+            self.under.insert(dependencies, under);
+        }
     }
 
     /// The change of the same actor, one number lower, that lies under a new one.
@@ -268,10 +312,63 @@ impl Graph {
         targets.iter().all(|target| seen.contains(target))
     }
 
-    /// How many changes lie under this one.
-    pub(crate) fn ancestors(&self, index: u32) -> usize {
-        let mut marked = Bits::default();
-        self.mark([index], &mut marked).len().saturating_sub(1)
+    /// How many changes lie under a branch of a fork.
+    pub(crate) fn under_branch(&self, index: u32) -> usize {
+        self.node(index).and_then(|node| self.under.get(&node.dependencies)).copied().unwrap_or_default()
+    }
+
+    /// A change and all that builds on it.
+    pub(crate) fn above(&self, index: u32) -> Bits {
+        let mut above: Bits = [index].into_iter().collect();
+        for index in index + 1..self.len() {
+            let dependencies = self.node(index).map_or(&[][..], |node| &*node.dependencies);
+            if dependencies.iter().any(|under| above.contains(*under)) {
+                above.insert(index);
+            }
+        }
+        above
+    }
+
+    /// The change that this one says it applies again.
+    pub(crate) fn reapplies(&self, index: u32) -> Option<ChangeHash> {
+        self.reapplies.get(&index).copied()
+    }
+
+    /// The changes that say they apply this one again.
+    pub(crate) fn reapplied(&self, original: &ChangeHash) -> &[u32] {
+        self.reapplied.get(original).map_or(&[], Vec::as_slice)
+    }
+
+    /// The bytes of an actor id.
+    pub(crate) fn actor_id(&self, actor: u32) -> Option<&[u8]> {
+        self.actors.get(actor as usize).map(|actor| &*actor.id)
+    }
+
+    /// The change that has an operation, as `of` knows it: on the branch under `of`, if its actor has several.
+    pub(crate) fn holder(&self, actor: &[u8], counter: u64, of: u32) -> Option<u32> {
+        self.holder_where(actor, counter, |index| self.covers(&[of], &[index]))
+    }
+
+    /// The change that has an operation, of those shown.
+    pub(crate) fn holder_shown(&self, actor: &[u8], counter: u64, shown: &Bits) -> Option<u32> {
+        self.holder_where(actor, counter, |index| shown.contains(index))
+    }
+
+    fn holder_where(&self, actor: &[u8], counter: u64, is_meant: impl Fn(u32) -> bool) -> Option<u32> {
+        let at = *self.by_actor.get(actor)?;
+        let actor = self.actors.get(at as usize)?;
+        let has = |index: &u32| {
+            self.node(*index).is_some_and(|node| node.start_op() <= counter && counter <= node.max_op)
+        };
+        let last = |index: &u32| self.node(*index).is_some_and(|node| node.max_op < counter);
+        let forks = self.forks.range((at, 0)..=(at, u64::MAX));
+        if forks.clone().next().is_none() {
+            // An actor's operations are numbered upwards.
+            return actor.first.get(actor.first.partition_point(last)).copied().filter(has);
+        }
+        let others = forks.flat_map(|(_, branches)| branches);
+        let mut found = actor.first.iter().chain(others).copied().filter(has);
+        found.find(|index| is_meant(*index))
     }
 
     /// What is stored, exactly: each actor's last change, one for each branch.

@@ -21,7 +21,7 @@ impl Document {
         self.graph.node(index).and_then(|node| inspect(&node.bytes, &self.limits.gate).ok())
     }
 
-    fn decoded(&self, index: u32) -> Option<Change> {
+    pub(super) fn decoded(&self, index: u32) -> Option<Change> {
         decode(&self.raw(index)?).ok()
     }
 
@@ -56,7 +56,7 @@ impl Document {
     }
 
     /// As much of `wanted` as may be shown. What goes beyond is held back here for as long as there is no room.
-    fn within_operations(&self, wanted: &Bits) -> Bits {
+    pub(super) fn within_operations(&self, wanted: &Bits) -> Bits {
         let mut left = self.limits.operations;
         let mut within = Bits::default();
         for index in wanted.iter() {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use automerge::ChangeHash;
-use katori_acl::{Access, DeviceId};
+use katori_acl::Access;
 use thiserror::Error;
 
-use super::admission::{Grounds, Verdict, evaluate};
+use super::admission::{AtHome, Grounds, Verdict, evaluate};
 use super::bits::Bits;
 use super::held::HeldReason;
+use super::settlement::losing_sides;
 use super::vouches::Added;
-use super::{Document, Done, Shown, holds_write};
+use super::{Document, Done, Shown};
 use crate::store::Write;
 use crate::vouch::{MAX_VOUCH_HEADS, UnverifiedVouch, VerifiedVouch};
 
@@ -37,14 +38,17 @@ pub enum TakeInError {
 }
 
 impl Document {
-    fn evaluate(&self, pinned: bool) -> Verdict {
+    /// The rule applied to what is stored. `accepted` is what was shown before, `instead` a branch that is to win.
+    pub(super) fn evaluate(&self, pinned: bool, accepted: &Bits, instead: Option<u32>) -> Verdict {
         let pins = self.pins();
         let failed: Bits = self.graph.present(&self.failed).collect();
-        let access = &self.access;
+        let (device, person) = (self.me.device(), self.me.person);
+        let home = AtHome { device, person, signed: self.signed, pinned: &pins, accepted };
         let grounds = Grounds {
-            writes: &|device: &DeviceId| holds_write(access, device),
-            pinned: pinned.then_some((self.me.device(), &pins)),
+            access: &self.access,
+            at_home: Some(home).filter(|_| pinned && !self.pinned.is_empty()),
             failed: &failed,
+            instead,
         };
         evaluate(&self.graph, &self.vouches, &grounds, &self.admitted)
     }
@@ -57,23 +61,33 @@ impl Document {
         pins
     }
 
-    /// What is to be shown, noting forkers and lost branches on the way.
-    pub(super) fn verdict(&mut self) -> Bits {
-        let verdict = self.evaluate(true);
+    /// What is to be shown, noting forkers and forks on the way.
+    fn verdict(&mut self, accepted: &Bits) -> Bits {
+        let verdict = self.evaluate(true, accepted, None);
         self.forkers = verdict.forkers;
-        self.lost_branches = verdict.lost;
+        self.losing = losing_sides(&self.graph, &verdict.settled);
+        self.settled = verdict.settled;
         verdict.admitted
     }
 
-    /// Applies the rule to what is stored now. If something accepted would lose its cover and this device holds
+    /// What is to be shown, given what was accepted. If some of that would lose its cover and this device holds
     /// Write, the accepted heads are pinned first: they count as its word at home until it signs or need not.
-    pub(super) fn settle(&mut self) -> Option<Shown> {
-        let mut wanted = self.verdict();
-        if !self.admitted.is_subset(&wanted) && self.may_write() {
-            self.pinned.extend(self.automerge.get_heads());
-            wanted = self.verdict();
+    pub(super) fn verdict_pinning(&mut self, accepted: &Bits, heads: &[ChangeHash]) -> Bits {
+        let mut wanted = self.verdict(accepted);
+        if !accepted.is_subset(&wanted) && self.may_write() {
+            self.pinned.extend(heads);
+            wanted = self.verdict(accepted);
         }
-        self.show(&wanted)
+        self.note_lost_work(accepted, &wanted);
+        wanted
+    }
+
+    /// Applies the rule to what is stored now.
+    pub(super) fn settle(&mut self) -> Option<Shown> {
+        let wanted = self.verdict_pinning(&self.admitted.clone(), &self.automerge.get_heads());
+        let shown = self.show(&wanted);
+        self.forget_found_work();
+        shown
     }
 
     /// Ends a step: applies the rule and gathers what is to be written and told.
@@ -132,6 +146,7 @@ impl Document {
             self.counter += 1;
             let me = Arc::clone(&self.me);
             let vouch = VerifiedVouch::sign(&me.key, self.id, me.person, self.counter, heads.to_vec());
+            self.signed = Some(vouch.id());
             self.keep_vouch(vouch, writes);
         }
     }
@@ -147,19 +162,31 @@ impl Document {
         Done { escort: self.latest_word(), ..self.conclude(writes) }
     }
 
-    /// Does what [`Summary::owes_vouch`](super::Summary::owes_vouch) asked for: signs over what is accepted if it still lacks cover, and lifts
-    /// the pins. If this device holds Write no more, they are lifted without a signature.
+    /// Does what [`Summary::owes_vouch`](super::Summary::owes_vouch) asked for: signs over what is accepted if it still
+    /// lacks cover, or if this device's last word names a branch that lost; and lifts the pins. If this device holds
+    /// Write no more, they are lifted without a signature.
     pub fn discharge(&mut self) -> Done {
         let mut writes = Vec::new();
         if !self.pinned.is_empty() {
-            let unpinned = self.evaluate(false);
+            let unpinned = self.evaluate(false, &self.admitted, None);
             let heads = self.automerge.get_heads();
-            if self.may_write() && !self.admitted.is_subset(&unpinned.admitted) && !heads.is_empty() {
+            let needed = !self.admitted.is_subset(&unpinned.admitted) || self.stands_behind_a_loser();
+            if self.may_write() && needed && !heads.is_empty() {
                 self.sign_vouch(&heads, &mut writes);
             }
             self.pinned.clear();
         }
         self.conclude(writes)
+    }
+
+    /// Whether this device's latest word names a branch that gave way here, and not the one that stays.
+    fn stands_behind_a_loser(&self) -> bool {
+        let Some(word) = self.vouches.latest().remove(&self.me.device()) else { return false };
+        let mut under = Bits::default();
+        self.graph.mark(self.graph.present(&word.heads), &mut under);
+        self.settled.iter().any(|fork| {
+            !under.contains(fork.winner) && fork.losers.iter().any(|loser| under.contains(*loser))
+        })
     }
 
     /// Takes in changes that are held back, with all they build on: a writer's word over them. Their own
@@ -182,6 +209,7 @@ impl Document {
             if let Some(
                 reason @ (HeldReason::NotVouchedByAuthor { .. }
                 | HeldReason::LostFork { .. }
+                | HeldReason::Excluded
                 | HeldReason::FailedHere),
             ) = reason
             {

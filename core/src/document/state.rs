@@ -1,7 +1,7 @@
 //! How a document lies in the store, and how it comes back.
 //!
 //! The history is the truth: packs of changes, and the vouches over them. The row of state beside them holds
-//! what history does not say (the incarnation, the counter of vouches, pins) and a summary, from which the
+//! what history does not say (the incarnation, the counter of vouches, pins, lost work) and a summary, from which the
 //! document is compared with peers without loading it. The snapshot is a cache.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use katori_acl::codec::{DecodeError, Reader, Writer};
 use katori_acl::{Access, RecordId, ResourceId};
 use thiserror::Error;
 
-use super::{Bits, Document, DocumentLimits, Peer};
+use super::{Bits, Document, DocumentLimits, Peer, Turn};
 use crate::gate::guarded;
 use crate::identity::Identity;
 use crate::pack::{PackError, unpack};
@@ -39,6 +39,8 @@ pub struct Summary {
     pub vouches: Vec<RecordId>,
     /// How many changes are stored.
     pub changes: u64,
+    /// How many bytes they have, as Automerge writes each.
+    pub bytes: u64,
     /// How many of them are held back.
     pub held: u64,
     /// Places where an actor has two changes of one sequence number.
@@ -46,6 +48,8 @@ pub struct Summary {
     /// Something accepted would have lost its cover and is pinned: [`Document::discharge`] is due when the exchange
     /// in progress is over.
     pub owes_vouch: bool,
+    /// Honest work lies on a losing branch, and at this turn [`Document::reapply`] is for this device to do.
+    pub owes_reapply: Option<Turn>,
 }
 
 impl Summary {
@@ -146,6 +150,9 @@ struct State {
     next_pack: u64,
     pinned: Vec<ChangeHash>,
     failed: Vec<ChangeHash>,
+    lost_work: Vec<ChangeHash>,
+    not_reapplied: Vec<ChangeHash>,
+    needless: Vec<ChangeHash>,
     summary: Summary,
 }
 
@@ -170,7 +177,11 @@ impl State {
         write_hashes(&mut writer, &summary.heads);
         summary.version.encode(&mut writer);
         writer.list(&summary.vouches, |writer, id| id.encode(writer));
-        writer.uint(summary.changes).uint(summary.held).uint(summary.forks);
+        writer.uint(summary.changes).uint(summary.bytes).uint(summary.held).uint(summary.forks);
+        write_hashes(&mut writer, &self.lost_work);
+        write_hashes(&mut writer, &self.not_reapplied);
+        writer.byte(summary.owes_reapply.map_or(0, Turn::to_byte));
+        write_hashes(&mut writer, &self.needless);
         writer.finish()
     }
 
@@ -195,11 +206,23 @@ impl State {
                 version: Arc::new(VersionVector::decode(&mut reader)?),
                 vouches: reader.list("vouches", MAX_LISTED, RecordId::decode)?,
                 changes: reader.uint()?,
+                bytes: reader.uint()?,
                 held: reader.uint()?,
                 forks: reader.uint()?,
                 owes_vouch: false,
+                owes_reapply: None,
             },
+            lost_work: Vec::new(),
+            not_reapplied: Vec::new(),
+            needless: Vec::new(),
         };
+        // A row from before lost work was noted ends here.
+        if reader.remaining() > 0 {
+            state.lost_work = read_hashes(&mut reader)?;
+            state.not_reapplied = read_hashes(&mut reader)?;
+            state.summary.owes_reapply = Turn::from_byte(reader.byte()?)?;
+            state.needless = read_hashes(&mut reader)?;
+        }
         reader.finish()?;
         state.summary.owes_vouch = !state.pinned.is_empty();
         Ok(state)
@@ -216,9 +239,11 @@ impl Document {
             version: Arc::new(self.version()),
             vouches: self.vouches.ids(),
             changes: self.graph.len().into(),
+            bytes: self.graph.bytes(),
             held: u64::from(self.graph.len()) - self.admitted.len() as u64,
             forks: self.graph.forks().len() as u64,
             owes_vouch: !self.pinned.is_empty(),
+            owes_reapply: self.owes_reapply(),
         }
     }
 
@@ -230,6 +255,9 @@ impl Document {
             next_pack: self.next_pack,
             pinned: self.pinned.iter().copied().collect(),
             failed: self.failed.iter().copied().take(MAX_FAILED).collect(),
+            lost_work: self.lost_work.iter().copied().collect(),
+            not_reapplied: self.not_reapplied.iter().copied().collect(),
+            needless: self.needless.iter().copied().collect(),
             summary: summary.clone(),
         };
         Write::Put { table: Table::Documents, key: state_key(&self.id), value: state.encode() }
@@ -288,6 +316,9 @@ impl Document {
             document.next_pack = state.next_pack;
             document.pinned = state.pinned.into_iter().collect();
             document.failed = state.failed.into_iter().collect();
+            document.lost_work = state.lost_work.into_iter().collect();
+            document.not_reapplied = state.not_reapplied.into_iter().collect();
+            document.needless = state.needless.into_iter().collect();
         }
         // A pack is never written over, whatever the row of state says.
         let number = |key: &[u8]| key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes));
@@ -313,7 +344,9 @@ impl Document {
             document.vouches.add(&document.graph, vouch);
         }
         document.counter = document.counter.max(document.vouches.counter(document.me.device()));
-        let wanted = document.accepted_on_opening(accepted);
+        // Whichever store signed it: what it says is what was accepted here since.
+        document.signed = document.vouches.latest().get(&document.me.device()).map(|word| word.id());
+        let wanted = document.accepted_on_opening(&accepted);
         if let Some(snapshot) = stored.snapshot.as_deref().and_then(load_snapshot) {
             document.start_from(snapshot, &wanted);
         }
@@ -323,15 +356,10 @@ impl Document {
 
     /// What is to be shown. Access may have changed since the document was last open: what had been accepted then
     /// is pinned just as if it had been open.
-    fn accepted_on_opening(&mut self, heads: Vec<ChangeHash>) -> Bits {
-        let wanted = self.verdict();
+    fn accepted_on_opening(&mut self, heads: &[ChangeHash]) -> Bits {
         let mut accepted = Bits::default();
-        self.graph.mark(self.graph.present(&heads), &mut accepted);
-        if accepted.is_subset(&wanted) || !self.may_write() {
-            return wanted;
-        }
-        self.pinned.extend(heads);
-        self.verdict()
+        self.graph.mark(self.graph.present(heads), &mut accepted);
+        self.verdict_pinning(&accepted, heads)
     }
 
     /// Takes a snapshot as the Automerge document, if all of it is admitted.
@@ -354,4 +382,33 @@ impl Document {
 fn load_snapshot(bytes: &[u8]) -> Option<Automerge> {
     let options = || LoadOptions::new().text_encoding(TextEncoding::UnicodeCodePoint);
     guarded("loading a snapshot", || Automerge::load_with_options(bytes, options()).ok()).ok().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_from_before_lost_work_was_noted_is_read() {
+        let hash = ChangeHash([3; 32]);
+        let mut state = State { counter: 7, pinned: vec![hash], ..State::default() };
+        state.summary.owes_vouch = true;
+        let bytes = state.encode();
+        let before = bytes.strip_suffix(&[0, 0, 0, 0]).unwrap();
+        let read = State::decode(before).unwrap();
+        assert_eq!((read.counter, read.pinned, read.lost_work), (7, vec![hash], vec![]));
+        assert_eq!(read.summary, state.summary);
+        state.lost_work = vec![hash];
+        state.not_reapplied = vec![ChangeHash([4; 32])];
+        state.needless = vec![ChangeHash([5; 32])];
+        state.summary.owes_reapply = Some(Turn::Person);
+        let bytes = state.encode();
+        let read = State::decode(&bytes).unwrap();
+        assert_eq!((read.lost_work, read.not_reapplied), (state.lost_work, state.not_reapplied));
+        assert_eq!(read.needless, state.needless);
+        assert_eq!(read.summary, state.summary);
+        for cut in before.len() + 1..bytes.len() {
+            assert!(State::decode(&bytes[..cut]).is_err(), "a row cut off at {cut} is no row");
+        }
+    }
 }

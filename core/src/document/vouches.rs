@@ -4,6 +4,7 @@
 //! all of its heads lie; all others are kept and passed on, those of past writers too, since authorship rests
 //! on them.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ChangeHash;
@@ -24,6 +25,11 @@ pub(crate) enum Added {
     Kept(Vec<RecordId>),
     /// It was here, or says less than another of its device.
     Superseded,
+}
+
+/// How late a word is: the higher counter, of equal ones the lower id.
+fn word(vouch: &VerifiedVouch) -> (u64, Reverse<RecordId>) {
+    (vouch.counter, Reverse(vouch.id()))
 }
 
 #[derive(Debug, Default)]
@@ -47,8 +53,21 @@ impl Vouches {
         self.kept.keys().copied().collect()
     }
 
-    fn of(&self, device: DeviceId) -> impl Iterator<Item = &VerifiedVouch> {
+    pub(super) fn of(&self, device: DeviceId) -> impl Iterator<Item = &VerifiedVouch> {
         self.kept.values().filter(move |vouch| vouch.device == device)
+    }
+
+    /// The latest word of each device. No order of arrival decides which it is: neither the pruning nor the bound
+    /// ever takes it.
+    pub(crate) fn latest(&self) -> BTreeMap<DeviceId, &VerifiedVouch> {
+        let mut latest: BTreeMap<DeviceId, &VerifiedVouch> = BTreeMap::new();
+        for vouch in self.kept.values() {
+            let known = latest.entry(vouch.device).or_insert(vouch);
+            if word(vouch) > word(known) {
+                *known = vouch;
+            }
+        }
+        latest
     }
 
     /// The highest counter of a device, its own next vouch must be above it.
@@ -112,8 +131,7 @@ impl Vouches {
         if left.len() < 2 {
             return Vec::new();
         }
-        let word = |vouch: &VerifiedVouch| (vouch.counter, std::cmp::Reverse(vouch.id()));
-        left.sort_by_key(|vouch| std::cmp::Reverse(word(vouch)));
+        left.sort_by_key(|vouch| Reverse(word(vouch)));
         let mut dropped = Vec::new();
         // The first is the latest word, which stays. Later in this order is the lower word, which gives way
         // to an equal cover.
@@ -141,8 +159,7 @@ impl Vouches {
     fn bound(&mut self, graph: &Graph, device: DeviceId) -> Vec<RecordId> {
         let mut dropped = Vec::new();
         while self.of(device).count() > MAX_VOUCHES_PER_DEVICE {
-            let lowest =
-                self.of(device).min_by_key(|vouch| (vouch.counter, vouch.id())).map(VerifiedVouch::id);
+            let lowest = self.of(device).min_by_key(|vouch| word(vouch)).map(VerifiedVouch::id);
             dropped.extend(lowest.and_then(|id| self.kept.remove(&id)).map(|vouch| vouch.id()));
         }
         if !dropped.is_empty() {

@@ -7,36 +7,38 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use katori_acl::bounds::EXPIRY_GRACE_MS;
 use katori_acl::{
-    Audience, DeviceId, Grant, Inserted, InviteKey, PersonId, Record, RecordId, ResourceId, Subject,
-    UnverifiedRecord, VerifiedRecord,
+    Audience, DeviceId, Grant, Inserted, InviteKey, PersonId, Record, RecordId, ResourceId, RosterAction,
+    Subject, UnverifiedRecord, VerifiedRecord,
 };
 
 use super::commit::After;
 use super::content::Phase;
 use super::rows::{drop_record_row, record_row};
-use super::{Action, Answer, CommandId, DocumentState, Engine, Event, MAX_OFFERS, OpenInvite, Standing};
-use crate::document::remove_content;
+use super::{
+    Action, Answer, CommandError, CommandId, Engine, Event, FAREWELL_TIME, OpenInvite, Standing, Timer,
+};
 use crate::store::Write;
 use crate::time::Timestamp;
 
 /// Rosters kept that no document here names: people met, or named by somebody before the document that does.
 /// More come in again with what names them.
 const MAX_UNNAMED_ROSTERS: usize = 1024;
-
 /// A change of access on its way to the disk.
 #[derive(Debug, Default)]
 pub(super) struct AccessChange {
-    writes: Vec<Write>,
+    pub(super) writes: Vec<Write>,
     new: BTreeMap<Subject, BTreeSet<RecordId>>,
-    documents: BTreeSet<ResourceId>,
+    pub(super) documents: BTreeSet<ResourceId>,
     vouches: BTreeMap<ResourceId, Vec<Vec<u8>>>,
     /// Documents that have yet to be evaluated under it.
-    remaining: BTreeSet<ResourceId>,
+    pub(super) remaining: BTreeSet<ResourceId>,
     /// Documents that have been, each with its last edit that is in `writes`.
     evaluated: Vec<(ResourceId, Option<u64>)>,
     replies: Vec<(CommandId, Answer)>,
+    /// Something in it was signed here: what it costs is vouched for at once.
+    own: bool,
     /// Documents whose content it removes.
-    removed: Vec<ResourceId>,
+    pub(super) removed: Vec<ResourceId>,
     /// It is on its way to the disk.
     finishing: bool,
 }
@@ -73,6 +75,8 @@ impl Engine {
     /// Verifies records and puts them into the registry; says how many are no good.
     fn insert_all(&mut self, from: Option<DeviceId>, subject: Option<Subject>, records: &[Vec<u8>]) -> usize {
         let mut refused = 0;
+        let mut removing = BTreeSet::new();
+        let mut verified_records = Vec::new();
         for bytes in records {
             let verified = match UnverifiedRecord::decode(bytes) {
                 Ok(record) if subject.is_some_and(|subject| subject != record.subject()) => {
@@ -88,13 +92,8 @@ impl Engine {
             };
             match verified {
                 Ok(record) => {
-                    let id = record.id();
-                    match self.registry.insert(record) {
-                        Inserted::Refused(reason) => tracing::debug!(%reason, "a record is not kept"),
-                        Inserted::New | Inserted::Known | Inserted::Waiting | _ => {
-                            self.note_record_of(from, id);
-                        }
-                    }
+                    removing.extend(removal_in(&record));
+                    verified_records.push(record);
                 }
                 Err(reason) => {
                     tracing::warn!(reason, "a record does not verify");
@@ -102,7 +101,49 @@ impl Engine {
                 }
             }
         }
+        let acted_on = self.revocations_in_force(&removing);
+        for record in verified_records {
+            let id = record.id();
+            match self.registry.insert(record) {
+                Inserted::Refused(reason) => tracing::debug!(%reason, "a record is not kept"),
+                Inserted::New | Inserted::Known | Inserted::Waiting | _ => self.note_record_of(from, id),
+            }
+        }
+        self.revoke_anew(&acted_on);
         refused
+    }
+
+    /// The revocations that count in whatever depends on these rosters.
+    fn revocations_in_force(&self, rosters: &BTreeSet<PersonId>) -> BTreeMap<ResourceId, BTreeSet<RecordId>> {
+        let resources: BTreeSet<ResourceId> =
+            rosters.iter().flat_map(|person| self.registry.resources_naming(*person)).collect();
+        resources.into_iter().map(|id| (id, self.registry.counted_revocations(id))).collect()
+    }
+
+    /// Signs anew what this device had acted on and the removal of a device makes void, where this device may.
+    fn revoke_anew(&mut self, acted_on: &BTreeMap<ResourceId, BTreeSet<RecordId>>) {
+        for (resource, before) in acted_on {
+            let now = self.registry.counted_revocations(*resource);
+            let lost = before.difference(&now).filter_map(|id| {
+                match self.registry.record(id).map(VerifiedRecord::record) {
+                    Some(Record::Revoke(revoke)) => Some((revoke.target, revoke.erase)),
+                    _ => None,
+                }
+            });
+            let lost: BTreeMap<RecordId, bool> = lost.collect();
+            if lost.is_empty() || self.standing(*resource) != Standing::Accepted {
+                continue;
+            }
+            let revocable = self.registry.revocable(self.me.device(), *resource);
+            for (target, erase) in lost {
+                let issuer = revocable.get(&target).copied();
+                let record = issuer.and_then(|issuer| self.sign_revoke(*resource, target, issuer, erase));
+                if let Some(record) = record {
+                    tracing::info!(%resource, "a revocation that became void is signed anew");
+                    self.registry.insert(record);
+                }
+            }
+        }
     }
 
     /// Takes in records of any subjects that somebody at this device was given, all at once: rosters, and what
@@ -130,20 +171,41 @@ impl Engine {
             && self.registry.subjects().filter(unnamed).count() >= MAX_UNNAMED_ROSTERS
     }
 
-    /// Takes in records signed here, and answers a command when they are durable.
+    /// Takes in records signed here, and gives an answer when they are durable. The answer is made when they are
+    /// in force.
     pub(super) fn admit_own(
         &mut self,
         now: Timestamp,
         records: Vec<VerifiedRecord>,
-        reply: Option<(CommandId, Answer)>,
+        answer: impl FnOnce(&Self) -> Option<(CommandId, Answer)>,
     ) {
+        let removing = records.iter().filter_map(removal_in).collect();
+        let acted_on = self.revocations_in_force(&removing);
+        let mut refused = None;
+        self.access_next.own |= !records.is_empty();
         for record in records {
             if let Inserted::Refused(reason) = self.registry.insert(record) {
                 tracing::error!(%reason, "a record of our own is not kept");
+                refused = Some(reason);
             }
         }
-        self.access_next.replies.extend(reply);
+        self.revoke_anew(&acted_on);
+        match (answer(self), refused) {
+            (Some((id, _)), Some(reason)) => {
+                self.act(Action::Reply { id, result: Err(CommandError::NoEffect(reason)) });
+            }
+            (answer, _) => self.access_next.replies.extend(answer),
+        }
         self.gather_changes(now, None);
+    }
+
+    /// Drops a roster that entitles nobody to anything here.
+    pub(super) fn forget_roster(&mut self, person: PersonId) {
+        let subject = Subject::Roster(person);
+        for id in self.registry.record_ids(&subject) {
+            self.access_next.writes.push(drop_record_row(&id));
+        }
+        self.registry.forget(&subject);
     }
 
     /// Notes what the registry stores that it did not before, and begins the next change of access.
@@ -155,13 +217,16 @@ impl Engine {
             match subject {
                 Subject::Resource(document) => {
                     touched.insert(document);
+                    touched.extend(self.registry.documents_in(document));
                 }
                 Subject::Roster(person) => touched.extend(self.registry.resources_naming(person)),
             }
         }
         for document in &touched {
             self.note_standing(now, *document, from);
-            if self.standing(*document) == Standing::Unknown {
+        }
+        for document in &touched {
+            if self.standing(*document) == Standing::Unknown && !self.is_foreign_space(*document) {
                 // It gives this person nothing: whoever sent it does not fill our disk with it.
                 self.registry.forget(&Subject::Resource(*document));
             }
@@ -177,85 +242,7 @@ impl Engine {
         self.begin_access_change(now);
     }
 
-    /// Gives a document that has come to be known, or was deleted, its standing.
-    fn note_standing(&mut self, now: Timestamp, document: ResourceId, from: Option<DeviceId>) {
-        let Some(access) = self.registry.access(document) else { return };
-        let before = self.standing(document);
-        let mine = access.owner == self.me.person;
-        let ours = mine
-            || from.is_some_and(|peer| {
-                self.registry.roster(self.me.person).is_some_and(|roster| roster.contains(&peer))
-            });
-        let readable = self.may_read(now, document, &self.me.device());
-        let offers = || self.documents.values().filter(|state| state.standing == Standing::Offered).count();
-        let after = match before {
-            Standing::Forgotten => Standing::Forgotten,
-            _ if access.deleted => Standing::Deleted,
-            Standing::Unknown | Standing::Offered if readable && ours => Standing::Accepted,
-            Standing::Unknown if readable && offers() < MAX_OFFERS => Standing::Offered,
-            Standing::Left if readable => Standing::Accepted,
-            Standing::Unknown
-            | Standing::Offered
-            | Standing::Accepted
-            | Standing::Left
-            | Standing::Deleted => before,
-        };
-        if after != before {
-            self.set_standing(document, after);
-        }
-    }
-
-    /// Changes a document's standing, in the next change of access.
-    pub(super) fn set_standing(&mut self, document: ResourceId, standing: Standing) {
-        let state = self.documents.entry(document).or_insert_with(|| DocumentState {
-            standing,
-            summary: crate::document::Summary::default(),
-            work: super::content::Held::default(),
-            farewells: BTreeSet::new(),
-            escort: Vec::new(),
-        });
-        let held_content = state.standing.has_content();
-        state.standing = standing;
-        let row = state.row(document);
-        self.access_next.writes.push(row);
-        self.access_next.documents.insert(document);
-        if held_content && !standing.has_content() {
-            self.access_next.writes.extend(remove_content(&document));
-            self.access_next.removed.push(document);
-            self.removing.insert(document);
-            self.drop_content(document);
-        }
-    }
-
-    /// Lets go of a document's content in memory; what was under way with it is answered to nobody.
-    fn drop_content(&mut self, document: ResourceId) {
-        let Some(state) = self.documents.get_mut(&document) else { return };
-        let held = std::mem::take(&mut state.work);
-        state.summary = crate::document::Summary::default();
-        self.receipts.retain(|(of, _), _| *of != document);
-        for (peer, bytes) in held.received {
-            self.act(Action::Consumed { peer, bytes });
-        }
-        for (id, _) in held.commands {
-            let result = Err(super::CommandError::UnknownDocument(document));
-            self.act(Action::Reply { id, result });
-        }
-        for session in self.sessions.values_mut() {
-            session.live.remove(&document);
-            session.version_sent.remove(&document);
-            session.farewells.remove(&document);
-            session.handed_over.remove(&document);
-        }
-        if let Some(change) = &mut self.access_now {
-            change.remaining.remove(&document);
-        }
-        self.finish_access_change();
-        if let Some(access) = self.registry.access(document) {
-            self.act(Action::Drop { document, access });
-        }
-    }
-
-    fn begin_access_change(&mut self, now: Timestamp) {
+    pub(super) fn begin_access_change(&mut self, now: Timestamp) {
         if self.access_now.is_some() || self.failed.is_some() {
             return;
         }
@@ -266,10 +253,10 @@ impl Engine {
         let mut change = next;
         for document in &change.documents {
             // One that is accepted and whose genesis is not here yet has nothing to be evaluated.
-            if let Some(state) = self.documents.get_mut(document)
-                && state.standing.has_content()
+            if self.holds_content(*document)
                 && self.registry.access(*document).is_some()
                 && !self.removing.contains(document)
+                && let Some(state) = self.documents.get_mut(document)
             {
                 change.remaining.insert(*document);
                 let vouches = change.vouches.get(document).cloned().unwrap_or_default();
@@ -312,7 +299,7 @@ impl Engine {
     }
 
     /// When every document has been evaluated, the records and what came of them are stored together.
-    fn finish_access_change(&mut self) {
+    pub(super) fn finish_access_change(&mut self) {
         let Some(change) = &mut self.access_now else { return };
         if !change.remaining.is_empty() || std::mem::replace(&mut change.finishing, true) {
             return;
@@ -348,6 +335,11 @@ impl Engine {
         for subject in change.new.keys() {
             if let Subject::Roster(person) = subject {
                 self.act(Action::Notify(Event::Roster { person: *person }));
+            }
+        }
+        if change.own {
+            for document in &change.documents {
+                self.discharge_at_once(now, *document);
             }
         }
         self.tell_peers(change.documents);
@@ -389,8 +381,15 @@ impl Engine {
             touched.insert(Subject::Resource(*document));
             touched.extend(self.registry.rosters_named_by(*document).into_iter().map(Subject::Roster));
         }
-        let audience: BTreeSet<Subject> =
-            touched.iter().copied().filter(|subject| self.may_name(now, &peer, *subject)).collect();
+        let audience: BTreeSet<Subject> = touched
+            .iter()
+            .copied()
+            .filter(|subject| {
+                self.may_name(now, &peer, *subject) && !self.waits_for_space(now, &peer, *subject)
+            })
+            // A device that was removed is told so once, and not what becomes of the roster later.
+            .filter(|subject| *subject != Subject::Roster(self.me.person) || !self.was_removed(&peer))
+            .collect();
         let Some(session) = self.sessions.get(&peer) else { return };
         let told: BTreeSet<Subject> = session.told.intersection(&touched).copied().collect();
         let lost: Vec<ResourceId> = told
@@ -416,7 +415,13 @@ impl Engine {
                 self.send_records(peer, *subject, records, vouches, false);
             }
         }
+        if !lost.is_empty() && audience.is_empty() {
+            self.schedule(now + FAREWELL_TIME, Timer::CutOff(peer));
+        }
         for document in lost {
+            if self.may_name(now, &peer, Subject::Resource(document)) {
+                continue;
+            }
             if let Some(session) = self.sessions.get_mut(&peer) {
                 session.told.remove(&Subject::Resource(document));
             }
@@ -435,9 +440,8 @@ impl Engine {
 
     /// Grants that ended by the clock are ended for good by whoever stands upstream of them.
     pub(super) fn expire(&mut self, now: Timestamp) {
-        let ended = |invite: &OpenInvite| invite.expires.is_some_and(|expires| expires <= now.0);
         let ended: Vec<InviteKey> =
-            self.invites.values().filter(|invite| ended(invite)).map(|invite| invite.key).collect();
+            self.invites.values().filter(|invite| invite.is_over(now.0)).map(|invite| invite.key).collect();
         for key in ended {
             self.invites.remove(&key);
             self.write([OpenInvite::end(&key)]);
@@ -448,18 +452,18 @@ impl Engine {
             if self.standing(document) != Standing::Accepted {
                 continue;
             }
-            for id in self.registry.revocable_by(self.me.person, document) {
+            for (id, issuer) in self.registry.revocable(self.me.device(), document) {
                 let record = self.registry.record(&id).map(VerifiedRecord::record);
                 if let Some(Record::Grant(Grant { expires: Some(expires), to, .. })) = record
                     && expires.saturating_add(EXPIRY_GRACE_MS) < now.0
                     && *to != Audience::Person(self.me.person)
                 {
-                    revokes.extend(self.sign_revoke(document, id));
+                    revokes.extend(self.sign_revoke(document, id, issuer, false));
                 }
             }
         }
         if !revokes.is_empty() {
-            self.admit_own(now, revokes, None);
+            self.admit_own(now, revokes, |_| None);
         }
         let peers: Vec<DeviceId> = self.sessions.keys().copied().collect();
         for peer in peers {
@@ -483,4 +487,14 @@ impl Engine {
         rosters.insert(self.me.person);
         rosters
     }
+}
+
+/// The roster from which a record removes somebody, if it does.
+fn removal_in(record: &VerifiedRecord) -> Option<PersonId> {
+    if let Record::RosterOperation(operation) = record.record()
+        && matches!(operation.action, RosterAction::Remove { .. })
+    {
+        return Some(operation.roster);
+    }
+    None
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use katori_acl::{DeviceId, ResourceId, Role, Subject};
+use katori_acl::{DeviceId, ResourceId, ResourceKind, Role, Subject};
 
-use super::{Action, Engine, Event, Standing};
+use super::rows::receipt_row;
+use super::{Action, CloseReason, Engine, Event, Standing};
 use crate::time::Timestamp;
 
 /// Which devices each document lets in, counted, so that a change of one document costs that document alone.
@@ -62,9 +63,15 @@ impl Engine {
     /// Whether this device lost its role in a document and still has to say so, or to hand over, to a peer that
     /// may read it.
     pub(super) fn is_departing(&self, now: Timestamp, document: ResourceId, peer: &DeviceId) -> bool {
-        self.standing(document) == Standing::Accepted
+        matches!(self.standing(document), Standing::Accepted | Standing::Rejected)
             && !self.may_read(now, document, &self.me.device())
             && self.may_read(now, document, peer)
+    }
+
+    /// Whether a device belonged to this person once, and does no more.
+    pub(super) fn was_removed(&self, peer: &DeviceId) -> bool {
+        let roster = self.registry.roster(self.me.person);
+        roster.is_some_and(|roster| roster.ever_contained(peer) && !roster.contains(peer))
     }
 
     fn same_person(&self, peer: &DeviceId) -> bool {
@@ -75,8 +82,10 @@ impl Engine {
     pub(super) fn audience(&self, now: Timestamp, peer: &DeviceId) -> BTreeSet<Subject> {
         let mut audience = BTreeSet::new();
         for document in self.documents.keys() {
-            if self.may_name(now, peer, Subject::Resource(*document)) {
-                audience.insert(Subject::Resource(*document));
+            let subject = Subject::Resource(*document);
+            if self.may_name(now, peer, subject) && !self.waits_for_space(now, peer, subject) {
+                audience.insert(subject);
+                audience.extend(self.registry.space_of(*document).map(Subject::Resource));
                 audience.extend(self.registry.rosters_named_by(*document).into_iter().map(Subject::Roster));
             }
         }
@@ -84,7 +93,79 @@ impl Engine {
             audience.insert(Subject::Roster(self.me.person));
             audience.extend(self.registry.person_of(*peer).map(Subject::Roster));
         }
+        if self.was_removed(peer) {
+            audience.insert(Subject::Roster(self.me.person));
+        }
+        if self.same_person(peer) {
+            for group in self.registry.groups_of(self.me.person) {
+                audience.insert(Subject::Roster(group));
+            }
+        }
         audience
+    }
+
+    /// Whether a document is named to a peer only once it has named the space in which it was born: before that
+    /// the space is on offer there, and the document would be nothing but a stranger's.
+    pub(super) fn waits_for_space(&self, now: Timestamp, peer: &DeviceId, subject: Subject) -> bool {
+        let Subject::Resource(document) = subject else { return false };
+        let Some(space) = self.registry.space_of(document) else { return false };
+        self.is_shared(now, space, peer)
+            && !self.same_person(peer)
+            && !self.receipts.contains_key(&(space, *peer))
+    }
+
+    /// A peer named a space: it has accepted it, so the documents born in it are named to it, now and from now on.
+    pub(super) fn follows_space(&mut self, now: Timestamp, peer: DeviceId, space: ResourceId) {
+        if self.registry.kind_of(space) != Some(ResourceKind::Space)
+            || self.receipts.contains_key(&(space, peer))
+            || !self.is_shared(now, space, &peer)
+        {
+            return;
+        }
+        self.write([receipt_row(space, peer, &[])]);
+        self.receipts.insert((space, peer), Vec::new());
+        let born: BTreeSet<Subject> = self
+            .registry
+            .documents_in(space)
+            .into_iter()
+            .map(Subject::Resource)
+            .filter(|subject| self.may_name(now, &peer, *subject))
+            .collect();
+        let rosters: BTreeSet<Subject> = born
+            .iter()
+            .filter_map(|subject| match subject {
+                Subject::Resource(document) => Some(*document),
+                Subject::Roster(_) => None,
+            })
+            .flat_map(|document| self.registry.rosters_named_by(document))
+            .map(Subject::Roster)
+            .collect();
+        self.announce(peer, rosters, false);
+        self.announce(peer, born, false);
+    }
+
+    /// A peer that lost its last role has had the time to hand over what it had not sent.
+    pub(super) fn cut_off_due(&mut self, now: Timestamp, peer: DeviceId) {
+        let is_document = |subject: &Subject| matches!(subject, Subject::Resource(_));
+        let shared = self.same_person(&peer) || self.audience(now, &peer).iter().any(is_document);
+        if self.sessions.contains_key(&peer) && !shared {
+            self.act(Action::Close { peer, reason: CloseReason::NothingShared });
+            self.disconnected(now, peer);
+        }
+    }
+
+    /// Asks every peer for what it had named and is not known here: a space that was on offer is accepted now.
+    pub(super) fn ask_for_what_was_named(&mut self, now: Timestamp) {
+        let mut wanted = Vec::new();
+        for (peer, session) in &self.sessions {
+            let unknown = session.named.iter().filter(|subject| {
+                matches!(subject, Subject::Resource(_)) && self.registry.record_ids(subject).is_empty()
+            });
+            wanted.extend(unknown.map(|subject| (*peer, *subject)));
+        }
+        for (peer, subject) in wanted {
+            self.ask(now, peer, subject);
+        }
     }
 
     /// Whether one subject may be synced with a peer: a document that both may read, or that this device has to
@@ -94,9 +175,16 @@ impl Engine {
             self.is_shared(now, document, peer) || self.is_departing(now, document, peer)
         };
         match subject {
-            Subject::Resource(id) => document(id),
+            // A space's grants are needed by everybody who may read some document born in it.
+            Subject::Resource(id) => document(id) || self.registry.documents_in(id).into_iter().any(document),
             Subject::Roster(person) => {
-                let either = person == self.me.person || self.registry.person_of(*peer) == Some(person);
+                let own = person == self.me.person
+                    || self.registry.groups_of(self.me.person).contains(&person) && self.same_person(peer);
+                let either = own || self.registry.person_of(*peer) == Some(person);
+                if person == self.me.person && self.was_removed(peer) {
+                    // Two devices that removed each other unheard have only this to learn it from.
+                    return true;
+                }
                 either && (self.same_person(peer) || self.documents.keys().any(|id| document(*id)))
                     || self.registry.resources_naming(person).into_iter().any(document)
             }
@@ -124,6 +212,8 @@ impl Engine {
         let counts = &self.acquaintances.counts;
         wanted.extend(counts.iter().filter(|(_, (_, now))| *now > 0).map(|(device, _)| *device));
         let mut known: BTreeSet<DeviceId> = counts.keys().chain(&wanted).copied().collect();
+        known.retain(|device| !self.blocked(device));
+        wanted.retain(|device| !self.blocked(device));
         let me = self.me.device();
         known.remove(&me);
         wanted.remove(&me);

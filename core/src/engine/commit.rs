@@ -139,7 +139,7 @@ impl Engine {
             }
         }
         let mut unanswered = self.take_access_replies();
-        unanswered.extend(std::mem::take(&mut self.pending_revokes).into_keys());
+        unanswered.extend(std::mem::take(&mut self.pending).into_keys());
         for state in self.documents.values_mut() {
             unanswered.extend(std::mem::take(&mut state.work.commands).into_iter().map(|(id, _)| id));
         }

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ChangeHash;
-use katori_acl::{DeviceId, ResourceId};
+use katori_acl::{DeviceId, ResourceId, ResourceKind};
 
 use super::commit::After;
 use super::{
-    Action, Answer, CommandError, CommandId, Engine, Event, HIGH_WATER, Outcome, Standing, Task, Timer,
-    VOUCH_DELAY, Work,
+    Action, Answer, CommandError, CommandId, Engine, Event, HIGH_WATER, Outcome, REAPPLY_DELAYS, Standing,
+    Task, Timer, VOUCH_DELAY, Work,
 };
-use crate::document::{Batch, Done, IngestReport, Peer, Summary, Want};
+use crate::document::{Batch, Done, IngestReport, Peer, Summary, Turn, Want};
 use crate::time::Timestamp;
 use crate::wire::Frame;
 
@@ -57,6 +57,9 @@ pub(super) struct Held {
     pub(super) discharge: bool,
     /// A timer for the vouch that is owed runs, and was put off so many times.
     pub(super) discharge_postponed: Option<u8>,
+    pub(super) reapply: Option<Turn>,
+    /// A timer for what is to be written again runs, for this device in this turn.
+    pub(super) reapply_turn: Option<Turn>,
     pub(super) serve: BTreeSet<DeviceId>,
     pub(super) hand_over: BTreeSet<DeviceId>,
     /// Peers that have gone, whose changes wait for others.
@@ -70,6 +73,9 @@ impl Engine {
             return;
         }
         let Some(access) = self.registry.access(document) else { return };
+        if !self.holds_content(document) {
+            return;
+        }
         let wants = self.wants(now, document);
         let awaits_access = self.awaits_access(document);
         let Some(state) = self.documents.get_mut(&document) else { return };
@@ -104,6 +110,8 @@ impl Engine {
             (Kind::Ingest, Task::Ingest(batches.map(|((peer, _), batch)| (peer, batch)).collect()))
         } else if std::mem::take(&mut held.discharge) {
             (Kind::Other, Task::Discharge)
+        } else if let Some(turn) = held.reapply.take() {
+            (Kind::Other, Task::Reapply(turn))
         } else {
             return;
         };
@@ -171,7 +179,7 @@ impl Engine {
             Outcome::Failed(error) => {
                 tracing::error!(%document, error, "a document cannot be opened");
                 if let Kind::Command(id) = kind
-                    && !self.revoke_vouched(now, id)
+                    && !self.vouched_for(id, document)
                 {
                     let result = Err(CommandError::Unreadable(error.as_str().into()));
                     self.act(Action::Reply { id, result });
@@ -200,6 +208,7 @@ impl Engine {
         state.work.phase = Phase::Storing;
         let forked = state.summary.forks > forks;
         self.schedule_discharge(now, document);
+        self.schedule_reapply(now, document);
         if now_held != held {
             self.act(Action::Notify(Event::Held { document, held: now_held }));
         }
@@ -228,7 +237,7 @@ impl Engine {
                 let row = state.row(document);
                 self.write([row]);
             }
-            self.vouched(now, id);
+            self.vouched(id, document);
         }
         self.document_written(document, done.flushed);
     }
@@ -333,20 +342,26 @@ impl Engine {
     }
 
     /// What a lost role left unsent has been handed over: the document is kept, and synced no more.
-    fn departed(&mut self, now: Timestamp, document: ResourceId, peer: DeviceId) {
+    pub(super) fn departed(&mut self, now: Timestamp, document: ResourceId, peer: DeviceId) {
         if let Some(session) = self.sessions.get_mut(&peer) {
             session.handed_over.remove(&document);
         }
         if !self.is_departing(now, document, &peer) {
             return;
         }
-        if let Some(state) = self.documents.get_mut(&document)
-            && state.standing == Standing::Accepted
-        {
-            state.standing = Standing::Left;
-            let row = state.row(document);
-            self.write([row]);
-        }
+        let after = match self.standing(document) {
+            Standing::Accepted if self.is_to_be_erased(document) => Standing::Erased,
+            Standing::Accepted => Standing::Left,
+            Standing::Rejected => Standing::Forgotten,
+            Standing::Unknown
+            | Standing::Offered
+            | Standing::Forgotten
+            | Standing::Left
+            | Standing::Deleted
+            | Standing::Erased => return,
+        };
+        self.set_standing(document, after);
+        self.begin_access_change(now);
     }
 
     pub(super) fn drained(&mut self, now: Timestamp, peer: DeviceId, bytes: usize) {
@@ -398,6 +413,41 @@ impl Engine {
         }
     }
 
+    /// Sees to it that work on the losing branch of a fork is written again: by its author, or else by whoever had
+    /// accepted it.
+    pub(super) fn schedule_reapply(&mut self, now: Timestamp, document: ResourceId) {
+        let Some(state) = self.documents.get_mut(&document) else { return };
+        let Some(turn) = state.summary.owes_reapply else { return };
+        if state.work.reapply_turn.is_some_and(|scheduled| scheduled <= turn) {
+            return;
+        }
+        state.work.reapply_turn = Some(turn);
+        let [author, person, writer] = REAPPLY_DELAYS;
+        let delay = match turn {
+            Turn::Author => self.random_delay(author),
+            Turn::Person => person + self.random_delay(author),
+            Turn::Writer => writer + self.random_delay(person),
+        };
+        self.schedule(now + delay, Timer::Reapply(document));
+    }
+
+    pub(super) fn reapply_due(&mut self, now: Timestamp, document: ResourceId) {
+        let Some(state) = self.documents.get_mut(&document) else { return };
+        let turn = state.work.reapply_turn.take();
+        state.work.reapply = turn.filter(|_| state.summary.owes_reapply.is_some());
+        self.advance(now, document);
+    }
+
+    /// A vouch that is owed because of what was signed here does not wait for others to make it unnecessary.
+    pub(super) fn discharge_at_once(&mut self, now: Timestamp, document: ResourceId) {
+        if let Some(state) = self.documents.get_mut(&document)
+            && state.summary.owes_vouch
+        {
+            state.work.discharge = true;
+            self.advance(now, document);
+        }
+    }
+
     pub(super) fn discharge_due(&mut self, now: Timestamp, document: ResourceId) {
         let busy = self.sessions.values().any(|session| session.is_exchanging(document));
         let Some(state) = self.documents.get_mut(&document) else { return };
@@ -415,16 +465,19 @@ impl Engine {
 
     /// Adds a task that a command asked for.
     pub(super) fn queue_command(&mut self, now: Timestamp, document: ResourceId, id: CommandId, task: Task) {
+        let is_space = self.registry.kind_of(document) == Some(ResourceKind::Space);
         match self.documents.get_mut(&document) {
-            Some(state) if state.standing == Standing::Accepted => state.work.commands.push((id, task)),
+            Some(state) if state.standing == Standing::Accepted && !is_space => {
+                state.work.commands.push((id, task));
+            }
             _ => self.act(Action::Reply { id, result: Err(CommandError::UnknownDocument(document)) }),
         }
         self.advance(now, document);
     }
 
     /// A command's task is done: a revocation that waited for its vouch goes on, others are answered.
-    fn vouched(&mut self, now: Timestamp, id: CommandId) {
-        if !self.revoke_vouched(now, id) {
+    fn vouched(&mut self, id: CommandId, document: ResourceId) {
+        if !self.vouched_for(id, document) {
             self.after(After::Reply(id, Box::new(Answer::Done)));
         }
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use katori_acl::{DeviceId, PersonId, ResourceId};
+use katori_acl::{DeviceId, InviteKey, PersonId, ResourceId};
 
 use crate::document::Shown;
 
@@ -49,6 +49,17 @@ pub enum Event {
         known: BTreeSet<DeviceId>,
         /// Those with which something is shared now.
         wanted: BTreeSet<DeviceId>,
+    },
+    /// Somebody waits to be let in by an invitation, for somebody here to say yes or no.
+    Asked {
+        /// By which.
+        invite: InviteKey,
+        /// The device that asks.
+        device: DeviceId,
+        /// Whose it is.
+        person: Option<PersonId>,
+        /// What the device is called.
+        name: String,
     },
     /// Records about a device or person came in.
     Roster {

@@ -3,13 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ChangeHash;
+use katori_acl::bounds::{MAX_NAME_BYTES, MAX_RECORD_BYTES};
 use katori_acl::codec::{DecodeError, Reader, Writer};
 use katori_acl::{
-    DeviceId, InviteKey, RecordError, RecordId, Registry, ResourceId, Role, UnverifiedRecord, VerifiedRecord,
+    DeviceId, InviteKey, PersonId, RecordError, RecordId, Registry, ResourceId, Role, UnverifiedRecord,
+    VerifiedRecord,
 };
 use thiserror::Error;
 
-use super::{DocumentState, InvitePurpose, OpenInvite};
+use super::{DocumentState, InvitePurpose, JoinRequest, MAX_REQUESTS, OpenInvite, RequestState};
 use crate::document::{LoadError, Summary};
 use crate::store::{Storage, StoreError, Table, Write};
 use crate::vouch::MAX_VOUCH_BYTES;
@@ -17,6 +19,8 @@ use crate::vouch::MAX_VOUCH_BYTES;
 const ROW_VERSION: u8 = 1;
 /// Devices or heads listed in one row.
 const MAX_LISTED: usize = 1 << 16;
+/// The row in [`Table::Settings`] that lists whom this device refuses.
+const BLOCKED_ROW: &[u8] = b"blocked";
 
 /// How a document stands with this device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +38,10 @@ pub enum Standing {
     Left,
     /// Its owner deleted it, everywhere. Its genesis and tombstone are kept for ever.
     Deleted,
+    /// This person lost its role in it, and dropped its copy because whoever took the role asked for that.
+    Erased,
+    /// This person said no to it, and those who offered it are still to be told.
+    Rejected,
 }
 
 impl Standing {
@@ -45,7 +53,7 @@ impl Standing {
 
     /// Whether its grants are answered for.
     pub(super) fn has_records(self) -> bool {
-        matches!(self, Self::Accepted | Self::Deleted)
+        matches!(self, Self::Accepted | Self::Deleted | Self::Rejected)
     }
 }
 
@@ -83,6 +91,7 @@ pub struct StoredEngine {
     pub(super) documents: BTreeMap<ResourceId, DocumentRow>,
     pub(super) receipts: BTreeMap<(ResourceId, DeviceId), Vec<ChangeHash>>,
     pub(super) invites: Vec<OpenInvite>,
+    pub(super) blocked: BTreeSet<PersonId>,
 }
 
 fn standing_key(document: ResourceId) -> Vec<u8> {
@@ -100,6 +109,8 @@ impl DocumentState {
             Standing::Forgotten => 3,
             Standing::Deleted => 4,
             Standing::Left => 5,
+            Standing::Erased => 6,
+            Standing::Rejected => 7,
         };
         writer.byte(ROW_VERSION).byte(standing).list(&self.farewells, |writer, device| device.encode(writer));
         writer.list(&self.escort, |writer, vouch| {
@@ -120,6 +131,8 @@ fn read_row(bytes: &[u8]) -> Result<DocumentRow, DecodeError> {
         3 => Standing::Forgotten,
         4 => Standing::Deleted,
         5 => Standing::Left,
+        6 => Standing::Erased,
+        7 => Standing::Rejected,
         found => return Err(DecodeError::Unknown { what: "standing", found: found.into() }),
     };
     let farewells = reader.list("devices", MAX_LISTED, DeviceId::decode)?.into_iter().collect();
@@ -181,6 +194,7 @@ impl OpenInvite {
                 grant.encode(&mut writer);
                 writer.byte(u8::from(*share));
             }
+            InvitePurpose::Recovery { person } => person.encode(writer.byte(2)),
         }
         writer.option(self.expires, |writer, expires| {
             writer.uint(expires);
@@ -189,6 +203,11 @@ impl OpenInvite {
             writer.uint(uses.into());
         });
         writer.list(&self.used_by, |writer, device| device.encode(writer));
+        writer.byte(u8::from(self.confirm));
+        writer.list(&self.requests, |writer, (device, request)| {
+            device.encode(writer);
+            request.encode(writer);
+        });
         Write::Put { table: Table::Invites, key: self.key.as_bytes().to_vec(), value: writer.finish() }
     }
 
@@ -212,6 +231,7 @@ impl OpenInvite {
                 grant: RecordId::decode(&mut reader)?,
                 share: reader.byte()? == 1,
             },
+            2 => InvitePurpose::Recovery { person: PersonId::decode(&mut reader)? },
             found => {
                 return Err(DecodeError::Unknown { what: "purpose of an invitation", found: found.into() });
             }
@@ -219,9 +239,64 @@ impl OpenInvite {
         let expires = reader.option(Reader::uint)?;
         let uses = reader.option(|reader| reader.size("uses", u32::MAX as usize))?;
         let used_by = reader.list("devices", MAX_LISTED, DeviceId::decode)?.into_iter().collect();
+        let confirm = reader.byte()? == 1;
+        let requests = reader.list("requests", MAX_REQUESTS, |reader| {
+            Ok((DeviceId::decode(reader)?, JoinRequest::decode(reader)?))
+        })?;
         reader.finish()?;
-        Ok(Self { key, purpose, expires, uses: uses.and_then(|uses| u32::try_from(uses).ok()), used_by })
+        let (uses, requests) =
+            (uses.and_then(|uses| u32::try_from(uses).ok()), requests.into_iter().collect());
+        Ok(Self { key, purpose, expires, uses, used_by, confirm, requests })
     }
+}
+
+impl JoinRequest {
+    fn encode(&self, writer: &mut Writer) {
+        writer.option(self.person, |writer, person| person.encode(writer));
+        writer.text(&self.name).byte(match self.state {
+            RequestState::Waiting => 0,
+            RequestState::Admitted => 1,
+            RequestState::Refused => 2,
+            RequestState::Declined => 3,
+        });
+        writer.list(&self.roster, |writer, record| {
+            writer.bytes(record);
+        });
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self {
+            person: reader.option(PersonId::decode)?,
+            name: reader.text("name", MAX_NAME_BYTES)?.to_owned(),
+            state: match reader.byte()? {
+                0 => RequestState::Waiting,
+                1 => RequestState::Admitted,
+                2 => RequestState::Refused,
+                3 => RequestState::Declined,
+                found => {
+                    return Err(DecodeError::Unknown { what: "state of a request", found: found.into() });
+                }
+            },
+            roster: reader.list("records", MAX_LISTED, |reader| {
+                Ok(reader.bytes("record", MAX_RECORD_BYTES)?.to_vec())
+            })?,
+        })
+    }
+}
+
+/// The write that keeps whom this device refuses.
+pub(super) fn blocked_row(blocked: &BTreeSet<PersonId>) -> Write {
+    let mut writer = Writer::new();
+    writer.byte(ROW_VERSION).list(blocked, |writer, person| person.encode(writer));
+    Write::Put { table: Table::Settings, key: BLOCKED_ROW.to_vec(), value: writer.finish() }
+}
+
+fn read_blocked(bytes: &[u8]) -> Result<BTreeSet<PersonId>, DecodeError> {
+    let mut reader = Reader::new(bytes);
+    check_version(&mut reader)?;
+    let blocked = reader.list("people", MAX_LISTED, PersonId::decode)?.into_iter().collect();
+    reader.finish()?;
+    Ok(blocked)
 }
 
 impl StoredEngine {
@@ -252,6 +327,9 @@ impl StoredEngine {
         }
         for (key, bytes) in storage.scan(Table::Invites, &[])? {
             stored.invites.push(OpenInvite::read(&key, &bytes)?);
+        }
+        if let Some(bytes) = storage.get(Table::Settings, BLOCKED_ROW)? {
+            stored.blocked = read_blocked(&bytes)?;
         }
         Ok(stored)
     }

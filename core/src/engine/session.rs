@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ChangeHash;
-use katori_acl::{DeviceId, RecordId, ResourceId, Subject, VerifiedRecord};
+use katori_acl::{DeviceId, RecordId, ResourceId, ResourceKind, Subject, VerifiedRecord};
 
 use super::content::{Phase, covers, everything};
 use super::rows::receipt_row;
@@ -12,7 +12,7 @@ use crate::document::{Batch, Peer};
 use crate::time::Timestamp;
 use crate::version::{MAX_ACTORS, VersionVector};
 use crate::vouch::UnverifiedVouch;
-use crate::wire::{Frame, MAX_ENTRIES, MAX_RECORDS};
+use crate::wire::{Frame, MAX_ENTRIES, MAX_RECORDS, Size};
 
 /// Bytes of frames that somebody who lost the role may hand over in the one session it is given.
 pub const FAREWELL_BYTES: usize = 256 << 10;
@@ -86,6 +86,10 @@ impl Engine {
     }
 
     pub(super) fn connected(&mut self, now: Timestamp, peer: DeviceId) {
+        if self.blocked(&peer) {
+            self.act(Action::Close { peer, reason: CloseReason::Blocked });
+            return;
+        }
         self.sessions.insert(peer, Session::default());
         let audience = self.audience(now, &peer);
         self.announce(peer, audience, true);
@@ -149,8 +153,9 @@ impl Engine {
         match frame {
             Frame::Inventory { entries } => self.inventory(now, peer, entries),
             Frame::Have { subject, ids } => self.have(now, peer, subject, &ids),
-            Frame::Records { subject, records, vouches, answer } => {
+            Frame::Records { subject, records, vouches, answer, size } => {
                 self.records(now, peer, subject, &records, vouches, answer);
+                self.note_size(now, peer, subject, size);
             }
             Frame::Version { document, version, vouches } => {
                 self.version(now, peer, document, &version, vouches);
@@ -193,6 +198,9 @@ impl Engine {
             let Some(session) = self.sessions.get_mut(&peer) else { return };
             if shared {
                 session.named.insert(subject);
+                if let Subject::Resource(id) = subject {
+                    self.follows_space(now, peer, id);
+                }
                 if self.digest(&subject) == digest {
                     self.in_step(now, peer, subject);
                 } else {
@@ -242,6 +250,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.records.extend(ids);
         if let Subject::Resource(document) = subject
+            && self.registry.kind_of(document) != Some(ResourceKind::Space)
             && let Some(state) = self.documents.get(&document)
         {
             session.live.insert(document, everything(&state.summary));
@@ -262,13 +271,16 @@ impl Engine {
         let Some(person) = self.registry.person_ever_of(peer) else { return false };
         let mut records: Vec<(Subject, VerifiedRecord)> = Vec::new();
         let mut rosters = self.registry.rosters_named_by(document);
-        rosters.retain(|roster| *roster == person || *roster == self.me.person);
+        // A role through a group ends in the group's roster.
+        let its_own = self.registry.rosters_above(person);
+        rosters.retain(|roster| its_own.contains(roster) || *roster == self.me.person);
         for subject in rosters.into_iter().map(Subject::Roster) {
             records.extend(self.registry.records(&subject).map(|record| (subject, record.clone())));
         }
         let subject = Subject::Resource(document);
         let limited = self.registry.limited_records_for(document, person);
-        records.extend(limited.into_iter().map(|record| (subject, record)));
+        // What came of a role in the space is told with the space.
+        records.extend(limited.into_iter().map(|record| (record.subject(), record)));
         let accepted = self.standing(document) == Standing::Accepted;
         let spent = self.documents.get(&document).is_some_and(|state| state.farewells.contains(&peer));
         let Some(session) = self.sessions.get_mut(&peer) else { return false };
@@ -288,8 +300,9 @@ impl Engine {
                 new.entry(subject).or_default().push(record.bytes().to_vec());
             }
         }
-        // Rosters sort before documents, as they have to arrive.
-        for (subject, records) in new {
+        // What ended the role first, rosters before what they are named in; then the word about the document.
+        let word = new.remove_entry(&subject);
+        for (subject, records) in new.into_iter().chain(word) {
             let vouches = self.escort(&subject);
             self.send_records(peer, subject, records, vouches, false);
         }
@@ -316,6 +329,7 @@ impl Engine {
         mut vouches: Vec<Vec<u8>>,
         answer: bool,
     ) {
+        let allowed = self.sessions.get(&peer).is_some_and(|session| session.told.contains(&subject));
         let mut frames: Vec<Vec<Vec<u8>>> = vec![Vec::new()];
         let mut size = 0;
         for record in records {
@@ -329,9 +343,15 @@ impl Engine {
             }
         }
         let last = frames.len() - 1;
+        // What may not be synced looks like what is not there.
+        let size = if answer && allowed { self.size_of(subject) } else { None };
         for (index, records) in frames.into_iter().enumerate() {
             let vouches = if index == last { std::mem::take(&mut vouches) } else { Vec::new() };
-            self.send(peer, &Frame::Records { subject, records, vouches, answer: answer && index == last });
+            let size = size.filter(|_| index == last);
+            self.send(
+                peer,
+                &Frame::Records { subject, records, vouches, answer: answer && index == last, size },
+            );
         }
     }
 
@@ -364,6 +384,31 @@ impl Engine {
         self.send_records(peer, subject, records, escort, true);
     }
 
+    /// How large a document is here; of a space, all documents born in it.
+    fn size_of(&self, subject: Subject) -> Option<Size> {
+        let Subject::Resource(document) = subject else { return None };
+        let mut size = Size::default();
+        for id in self.registry.documents_in(document).iter().chain([&document]) {
+            if let Some(state) = self.documents.get(id) {
+                size.changes += state.summary.changes;
+                size.bytes += state.summary.bytes;
+            }
+        }
+        Some(size)
+    }
+
+    /// A peer says how large something is that is on offer here.
+    fn note_size(&mut self, now: Timestamp, peer: DeviceId, subject: Subject, size: Option<Size>) {
+        if let Subject::Resource(document) = subject
+            && size.is_some()
+            && self.may_read(now, document, &peer)
+            && let Some(state) = self.documents.get_mut(&document)
+            && state.standing == Standing::Offered
+        {
+            state.offered = size;
+        }
+    }
+
     fn records(
         &mut self,
         now: Timestamp,
@@ -393,6 +438,10 @@ impl Engine {
             self.send_version(now, peer, document);
             self.farewell(now, peer, document);
         } else if self.is_departing(now, document, &peer) {
+            if !self.holds_content(document) {
+                self.departed(now, document, peer);
+                return;
+            }
             // The peer says that the role is lost: it is handed, this once, what it has not got of ours.
             if let Some(state) = self.documents.get_mut(&document) {
                 state.work.hand_over.insert(peer);
@@ -415,7 +464,7 @@ impl Engine {
 
     /// Tells a peer what is here of a document, so that it sends the rest.
     pub(super) fn send_version(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId) {
-        if !self.is_shared(now, document, &peer) {
+        if !self.is_shared(now, document, &peer) || !self.holds_content(document) {
             return;
         }
         let Some(state) = self.documents.get(&document) else { return };
@@ -454,7 +503,7 @@ impl Engine {
         version: &VersionVector,
         vouches: Vec<RecordId>,
     ) {
-        if !self.is_shared(now, document, &peer) {
+        if !self.is_shared(now, document, &peer) || !self.holds_content(document) {
             return;
         }
         let Some(session) = self.sessions.get_mut(&peer) else { return };

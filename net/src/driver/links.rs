@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::flow::{Counters, Credit};
 use crate::greeting::{CloseCode, Instance};
-use crate::link::{Admitted, LinkId};
+use crate::link::{Admitted, LinkId, Stop};
 
 /// Bytes queued for one peer at which its link is closed: the engine stops serving at far less, so this much
 /// gathers only if a peer asks and asks and does not read the answers.
@@ -34,9 +34,11 @@ struct Link {
     dialled_here: bool,
     /// Gone when the link is to close in peace.
     queue: Option<mpsc::UnboundedSender<Vec<u8>>>,
-    stop: Option<oneshot::Sender<CloseCode>>,
+    stop: Option<oneshot::Sender<Stop>>,
     queued: usize,
     settled: bool,
+    /// This device has moved since, so that the peer may not find it any more.
+    is_left_behind: bool,
     credit: Arc<Credit>,
     counters: Arc<Counters>,
     connection: Option<WeakConnectionHandle>,
@@ -44,9 +46,20 @@ struct Link {
 
 impl Link {
     fn stop(&mut self, code: CloseCode) {
-        if let Some(stop) = self.stop.take() {
+        self.end(Stop::Now(code));
+    }
+
+    /// Nothing more is queued, and the link ends when what is queued has left.
+    fn part(&mut self, code: CloseCode) {
+        // In this order: that the queue ends must not be heard before the reason for it.
+        self.end(Stop::WhenSent(code));
+        self.queue = None;
+    }
+
+    fn end(&mut self, stop: Stop) {
+        if let Some(stopper) = self.stop.take() {
             // If it has ended already, so much the better.
-            let _ = stop.send(code);
+            let _ = stopper.send(stop);
         }
     }
 }
@@ -88,6 +101,7 @@ impl Links {
             stop: Some(stopper),
             queued: 0,
             settled: false,
+            is_left_behind: false,
             credit: Arc::clone(&credit),
             counters: Arc::clone(&counters),
             connection: candidate.connection,
@@ -98,6 +112,20 @@ impl Links {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.by_peer.is_empty()
+    }
+
+    pub(crate) fn is_linked(&self, peer: &DeviceId) -> bool {
+        self.by_peer.contains_key(peer)
+    }
+
+    /// This device has moved: the devices that had dialled it, and whose links give way to new ones.
+    pub(crate) fn leave_behind(&mut self) -> Vec<DeviceId> {
+        let dialled_there = self.by_peer.iter_mut().filter(|(_, link)| !link.dialled_here);
+        let leave = |(peer, link): (&DeviceId, &mut Link)| {
+            link.is_left_behind = true;
+            *peer
+        };
+        dialled_there.map(leave).collect()
     }
 
     pub(crate) fn is_current(&self, peer: DeviceId, id: LinkId) -> bool {
@@ -143,11 +171,18 @@ impl Links {
         }
     }
 
+    /// Closes a link when what is queued has left, or a moment later.
+    pub(crate) fn part(&mut self, peer: DeviceId, code: CloseCode) {
+        if let Some(link) = self.by_peer.get_mut(&peer) {
+            link.part(code);
+        }
+    }
+
     /// Closes the links to devices that are not among these.
     pub(crate) fn keep_only(&mut self, known: &BTreeSet<DeviceId>) {
         for (peer, link) in &mut self.by_peer {
             if !known.contains(peer) {
-                link.stop(CloseCode::NothingShared);
+                link.part(CloseCode::NothingShared);
             }
         }
     }
@@ -182,11 +217,12 @@ impl Links {
 /// Whether a link stays although there is a candidate to take its place.
 ///
 /// If both sides dialled at once there are two connections, and both sides keep the one that the lower id
-/// dialled. Otherwise the newer one counts: its dialler knows that the other is dead.
+/// dialled. Otherwise the newer one counts: its dialler knows that the other is dead. A device that has moved says
+/// so with a new instance, as one that started again does.
 fn has_precedence(me: DeviceId, link: &Link, candidate: &Candidate) -> bool {
     let started_again = link.instance != candidate.instance;
     let same_dialler = link.dialled_here == candidate.dialled_here;
-    !started_again && !same_dialler && link.dialled_here == (me < candidate.peer)
+    !link.is_left_behind && !started_again && !same_dialler && link.dialled_here == (me < candidate.peer)
 }
 
 #[cfg(test)]
@@ -232,6 +268,35 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_moved_dials_and_its_connection_counts_on_both_sides() {
+        let (low, high) = (DeviceId::from_bytes([1; 32]), DeviceId::from_bytes([2; 32]));
+        for (moved, other) in [(low, high), (high, low)] {
+            let (mut at_moved, mut at_other) = (Links::new(moved), Links::new(other));
+            let _ = at_moved.admit(candidate(other, false, 0));
+            let _ = at_other.admit(candidate(moved, true, 0));
+            assert_eq!(at_moved.leave_behind(), [other]);
+            let (first, replaced) = at_moved.admit(candidate(other, true, 0)).unwrap();
+            assert!(replaced && at_moved.is_current(other, first.id));
+            let (second, replaced) = at_other.admit(candidate(moved, false, 1)).unwrap();
+            assert!(replaced && at_other.is_current(moved, second.id));
+            assert_eq!(at_moved.leave_behind(), [], "who dials is found by the answer");
+        }
+    }
+
+    #[test]
+    fn whoever_is_parted_from_still_gets_what_was_queued() {
+        let peer = DeviceId::from_bytes([2; 32]);
+        let mut links = Links::new(DeviceId::from_bytes([1; 32]));
+        let (mut admitted, _) = links.admit(candidate(peer, true, 0)).unwrap();
+        links.send(peer, b"why".to_vec());
+        links.part(peer, CloseCode::NothingShared);
+        links.send(peer, b"too late".to_vec());
+        assert_eq!(admitted.stop.try_recv(), Ok(Stop::WhenSent(CloseCode::NothingShared)));
+        assert_eq!(admitted.queue.try_recv(), Ok(b"why".to_vec()));
+        assert_eq!(admitted.queue.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+    }
+
+    #[test]
     fn a_peer_that_does_not_read_is_let_go() {
         let peer = DeviceId::from_bytes([2; 32]);
         let mut links = Links::new(DeviceId::from_bytes([1; 32]));
@@ -239,6 +304,6 @@ mod tests {
         for _ in 0..=(MAX_QUEUED_BYTES >> 20) {
             links.send(peer, vec![0; 1 << 20]);
         }
-        assert_eq!(admitted.stop.try_recv(), Ok(CloseCode::TooSlow));
+        assert_eq!(admitted.stop.try_recv(), Ok(Stop::Now(CloseCode::TooSlow)));
     }
 }

@@ -1,20 +1,26 @@
 //! What is said in `katori/join/1`, as bytes. Every message is a frame, decoded whole and bounded.
 
 use iroh::endpoint::{RecvStream, SendStream};
-use katori_acl::bounds::{MAX_RECORD_BYTES, MAX_ROSTER_LENGTH_FOR_REMOVAL};
+use katori_acl::bounds::{MAX_RECORD_BYTES, MAX_ROSTER_LENGTH_FOR_REMOVAL, MAX_TITLE_BYTES};
 use katori_acl::codec::{DecodeError, Reader, Writer};
-use katori_acl::{Contact, DeviceId, InviteKey, ResourceId};
+use katori_acl::{Contact, DeviceId, InviteKey, ResourceId, Role};
+use katori_core::engine::{MAX_INTRODUCTION_BYTES, Preview};
 use katori_core::wire::{MAX_FRAME_BYTES, MAX_RECORDS};
 use thiserror::Error;
 use tokio::time::timeout;
 
 use super::STEP_TIMEOUT;
+use super::digits::Nonce;
 use crate::address::{read_list, write_list};
 use crate::framing::{FrameError, read_frame, write_frame};
 
 const VERSION: u8 = 1;
-/// Bytes of a hello, a challenge or a refusal.
+/// Bytes of everything that has no limit of its own.
 pub(super) const MAX_SMALL_BYTES: usize = 1 << 10;
+/// Records in an introduction: each costs a signature to check, and this many cost a fifth of a second.
+pub(super) const MAX_INTRODUCTION_RECORDS: usize = 4096;
+/// Bytes of the message that carries them: each comes with its length, of three bytes at most.
+pub(super) const MAX_INTRODUCE_BYTES: usize = MAX_INTRODUCTION_BYTES + 3 * MAX_INTRODUCTION_RECORDS + 16;
 /// Bytes of a claim with the joiner's roster: operations stay under 1 KiB each but for a few.
 pub(super) const MAX_CLAIM_BYTES: usize = 1 << 20;
 /// Bytes of a welcome.
@@ -24,6 +30,8 @@ const MAX_SIGNED_CLAIM_BYTES: usize = 1 << 10;
 /// Devices whose addresses a welcome tells.
 pub(super) const MAX_CONTACTS: usize = 16;
 const MAX_TEXT_BYTES: usize = 256;
+/// Bytes of the word for a role.
+const MAX_ROLE_BYTES: usize = 16;
 
 /// One message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,12 +40,54 @@ pub(super) enum JoinMessage {
     Hello { invite: InviteKey },
     /// The inviter: "Then sign this."
     Challenge([u8; 32]),
-    /// The joiner: "Here, and this is my person."
-    Claim { signed: Vec<u8>, roster: Vec<Vec<u8>> },
+    /// The joiner: "Here, this is my person, and this is what I want."
+    Claim { intent: Intent, signed: Vec<u8>, roster: Vec<Vec<u8>> },
     /// The inviter: "You are in."
     Welcome { document: Option<ResourceId>, records: Vec<Vec<u8>>, contacts: Vec<Contact> },
     /// The inviter: "You are not."
     Refused { refusal: Refusal, text: String },
+    /// The inviter: "Somebody here has to let you in first; stay, or come again."
+    Waiting,
+    /// The inviter: "This is what you would join."
+    Preview(Preview),
+    /// The inviter: "I have noted that you do not want to."
+    Noted,
+    /// The inviter, to a new device: "I have drawn a nonce, and cannot change it any more."
+    Commitment([u8; 32]),
+    /// The joiner: "And this is mine."
+    Nonce(Nonce),
+    /// The inviter: "This was mine."
+    Reveal(Nonce),
+    /// The joiner: "This is what the person here says of the digits."
+    Verdict(Verdict),
+    /// Somebody who is not known: "These records entitle me."
+    Introduce { records: Vec<Vec<u8>> },
+    /// The answer to that: "They do; come again."
+    Known,
+}
+
+/// What somebody who holds a ticket wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Intent {
+    /// To be let in.
+    Join,
+    /// To see what it would be let in to.
+    Look,
+    /// To say no.
+    Decline,
+}
+
+/// What comes of the digits at the joiner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The person says that they are the same.
+    Same,
+    /// The person says that they are not.
+    Different,
+    /// What was revealed does not fit the commitment.
+    Broken,
+    /// Nobody said anything in time.
+    Unanswered,
 }
 
 /// Why somebody is not let in. An invitation that is unknown, revoked or used up gives the same one.
@@ -47,6 +97,14 @@ pub(super) enum Refusal {
     Expired,
     Other,
     Version,
+    /// The person at the inviter said no.
+    Declined,
+    /// The digits were not the same, says the person at the inviter.
+    Digits,
+    /// Nobody compared the digits in time.
+    Unconfirmed,
+    /// It cannot be done now.
+    Later,
 }
 
 /// Why no message was read.
@@ -60,6 +118,8 @@ pub(super) enum MessageError {
     Frame(#[from] FrameError),
     #[error("another version")]
     Version,
+    #[error("a message out of turn")]
+    OutOfTurn,
     #[error("{0}")]
     Decode(DecodeError),
 }
@@ -73,8 +133,13 @@ impl JoinMessage {
             Self::Challenge(challenge) => {
                 writer.byte(2).raw(challenge);
             }
-            Self::Claim { signed, roster } => {
-                writer.byte(3).bytes(signed);
+            Self::Claim { intent, signed, roster } => {
+                let intent = match intent {
+                    Intent::Join => 1,
+                    Intent::Look => 2,
+                    Intent::Decline => 3,
+                };
+                writer.byte(3).byte(intent).bytes(signed);
                 write_records(&mut writer, roster);
             }
             Self::Welcome { document, records, contacts } => {
@@ -91,8 +156,44 @@ impl JoinMessage {
                     Refusal::Expired => 2,
                     Refusal::Other => 3,
                     Refusal::Version => 4,
+                    Refusal::Declined => 5,
+                    Refusal::Digits => 6,
+                    Refusal::Unconfirmed => 7,
+                    Refusal::Later => 8,
                 };
                 writer.byte(5).byte(code).text(text);
+            }
+            Self::Waiting => {
+                writer.byte(6);
+            }
+            Self::Preview(preview) => {
+                writer.byte(7).text(&preview.name).text(&preview.role.to_string());
+                writer.uint(preview.changes).uint(preview.bytes).uint(preview.documents);
+            }
+            Self::Noted => {
+                writer.byte(8);
+            }
+            Self::Commitment(commitment) => {
+                writer.byte(9).raw(commitment);
+            }
+            Self::Nonce(nonce) => {
+                writer.byte(10).raw(nonce);
+            }
+            Self::Reveal(nonce) => {
+                writer.byte(11).raw(nonce);
+            }
+            Self::Verdict(verdict) => {
+                let verdict = match verdict {
+                    Verdict::Same => 1,
+                    Verdict::Different => 2,
+                    Verdict::Broken => 3,
+                    Verdict::Unanswered => 4,
+                };
+                writer.byte(12).byte(verdict);
+            }
+            Self::Introduce { records } => write_records(writer.byte(13), records),
+            Self::Known => {
+                writer.byte(14);
             }
         }
         writer.finish()
@@ -112,6 +213,12 @@ impl JoinMessage {
             1 => Self::Hello { invite: InviteKey::decode(&mut reader)? },
             2 => Self::Challenge(reader.array()?),
             3 => Self::Claim {
+                intent: match reader.byte()? {
+                    1 => Intent::Join,
+                    2 => Intent::Look,
+                    3 => Intent::Decline,
+                    found => return Err(DecodeError::Unknown { what: "intent", found: found.into() }),
+                },
                 signed: reader.bytes("claim", MAX_SIGNED_CLAIM_BYTES)?.to_vec(),
                 roster: read_records(&mut reader, MAX_ROSTER_LENGTH_FOR_REMOVAL * 2)?,
             },
@@ -127,10 +234,38 @@ impl JoinMessage {
                     1 => Refusal::NotValid,
                     2 => Refusal::Expired,
                     4 => Refusal::Version,
+                    5 => Refusal::Declined,
+                    6 => Refusal::Digits,
+                    7 => Refusal::Unconfirmed,
+                    8 => Refusal::Later,
                     _ => Refusal::Other,
                 },
                 text: reader.text("reason", MAX_TEXT_BYTES)?.to_owned(),
             },
+            6 => Self::Waiting,
+            7 => Self::Preview(Preview {
+                name: reader.text("name", MAX_TITLE_BYTES)?.to_owned(),
+                role: reader
+                    .text("role", MAX_ROLE_BYTES)?
+                    .parse::<Role>()
+                    .map_err(|_| DecodeError::Invalid("no role"))?,
+                changes: reader.uint()?,
+                bytes: reader.uint()?,
+                documents: reader.uint()?,
+            }),
+            8 => Self::Noted,
+            9 => Self::Commitment(reader.array()?),
+            10 => Self::Nonce(reader.array()?),
+            11 => Self::Reveal(reader.array()?),
+            12 => Self::Verdict(match reader.byte()? {
+                1 => Verdict::Same,
+                2 => Verdict::Different,
+                3 => Verdict::Broken,
+                4 => Verdict::Unanswered,
+                found => return Err(DecodeError::Unknown { what: "verdict", found: found.into() }),
+            }),
+            13 => Self::Introduce { records: read_records(&mut reader, MAX_INTRODUCTION_RECORDS)? },
+            14 => Self::Known,
             found => return Err(DecodeError::Unknown { what: "message", found: found.into() }),
         };
         reader.finish()?;
@@ -145,9 +280,13 @@ impl JoinMessage {
 
     /// Reads the next message.
     pub(super) async fn next(receive: &mut RecvStream, limit: usize) -> Result<Self, MessageError> {
-        let frame = timeout(STEP_TIMEOUT, read_frame(receive, limit)).await;
-        let frame = frame.map_err(|_| MessageError::TimedOut)??.ok_or(MessageError::Ended)?;
-        Self::decode(&frame)
+        let message = timeout(STEP_TIMEOUT, Self::whenever(receive, limit)).await;
+        message.unwrap_or(Err(MessageError::TimedOut))
+    }
+
+    /// Reads the next message, for which a person on the other side may be waited.
+    pub(super) async fn whenever(receive: &mut RecvStream, limit: usize) -> Result<Self, MessageError> {
+        Self::decode(&read_frame(receive, limit).await?.ok_or(MessageError::Ended)?)
     }
 }
 
@@ -173,9 +312,25 @@ mod tests {
         let messages = [
             JoinMessage::Hello { invite: InviteKey::from_bytes([3; 32]) },
             JoinMessage::Challenge([4; 32]),
-            JoinMessage::Claim { signed: vec![5; 300], roster: vec![vec![6; 10]] },
+            JoinMessage::Claim { intent: Intent::Look, signed: vec![5; 300], roster: vec![vec![6; 10]] },
             JoinMessage::Welcome { document, records: vec![vec![7; 9]], contacts: vec![contact] },
             JoinMessage::Refused { refusal: Refusal::Expired, text: "too late".into() },
+            JoinMessage::Refused { refusal: Refusal::Later, text: String::new() },
+            JoinMessage::Waiting,
+            JoinMessage::Preview(Preview {
+                name: "diary".into(),
+                role: Role::Write,
+                changes: 300,
+                bytes: 7,
+                documents: 1,
+            }),
+            JoinMessage::Noted,
+            JoinMessage::Commitment([1; 32]),
+            JoinMessage::Nonce([2; 32]),
+            JoinMessage::Reveal([3; 32]),
+            JoinMessage::Verdict(Verdict::Broken),
+            JoinMessage::Introduce { records: vec![vec![8; 70]] },
+            JoinMessage::Known,
         ];
         for message in messages {
             let bytes = message.encode();

@@ -41,12 +41,28 @@ async fn a_closed_hub_says_so() {
     let (hub, contact) = (ana.hub().clone(), ana.hub().contact());
     hub.close().await;
     hub.close().await;
-    let answer = hub.command(Command::Create { name: "late".to_owned() }).await;
+    let answer = hub.command(Command::Create { name: "late".to_owned(), space: None }).await;
     assert!(matches!(answer, Err(HubError::Closed)));
     assert!(!hub.settled(std::time::Duration::from_secs(5)).await);
     // A handle that is still held keeps neither the store nor the port.
     ana.open().await;
     assert_eq!(ana.hub().contact(), contact);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_goes_on_when_nobody_waits_for_it_any_more() {
+    let (mut ana, ben, document) = pair_with(Role::Write).await;
+    ana.put(document, "milk", "last").await;
+    let hub = ana.hub().clone();
+    let mut closing = Box::pin(hub.close());
+    let first = std::future::poll_fn(|context| std::task::Poll::Ready(closing.as_mut().poll(context)));
+    assert!(first.await.is_pending());
+    drop(closing);
+    // Whoever closes again waits for the same end, and the store is free then.
+    hub.close().await;
+    ana.open().await;
+    ana.shows(document, "milk", "last").await;
+    ben.shows(document, "milk", "last").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

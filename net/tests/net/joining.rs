@@ -1,12 +1,11 @@
-//! Tickets: used twice, expired, replayed, out of reach, and for another device.
+//! Tickets: used twice, raced for, expired, replayed and out of reach.
 
-use katori_acl::codec::{Reader, Writer};
-use katori_acl::{Claim, Contact, DeviceKey, InviteKey, Role, Ticket, TicketKind};
+use katori_acl::{Claim, DeviceKey, Role};
 use katori_core::engine::Command;
-use katori_core::identity::Identity;
-use katori_net::{JOIN_ALPN, JoinError, Network, pair};
+use katori_net::JoinError;
 
-use crate::world::{Device, Stranger, close_code, invite_secret, pair_with, read, secret, write};
+use crate::by_hand::{JOIN, Talk, claim_message};
+use crate::world::{Device, Stranger, secret};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_invitation_for_one_lets_in_one() {
@@ -60,108 +59,96 @@ async fn one_who_cannot_be_reached_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_device_becomes_one_of_the_person() {
-    let ana = Device::start("Ana").await;
-    let document = ana.create("groceries").await;
-    ana.put(document, "milk", "one").await;
-    let ticket = Ticket {
-        kind: TicketKind::Device,
-        person: ana.person(),
-        person_name: "Ana".to_owned(),
-        devices: vec![ana.hub().contact()],
-        seed: secret(),
-        expires: None,
-    };
-    let key = ticket.secret().public();
-    ana.hub().command(Command::InviteDevice { key, expires: None }).await.unwrap();
-    assert!(matches!(ana.hub().redeem(&ticket).await, Err(JoinError::DeviceTicket)));
-
-    let key = DeviceKey::from_secret(secret());
-    let bind = Some(([127, 0, 0, 1], 0).into());
-    let roster = pair(&ticket, "phone", key.clone(), Network::Offline, bind).await.unwrap();
-    assert_eq!(roster.len(), 2);
-    let mut phone = Device::with(Identity { key: key.clone(), person: ana.person() }, roster);
-    phone.open().await;
-    phone.hub().learn(&ticket.devices).await;
-    phone.until_held(document).await;
-    phone.shows(document, "milk", "one").await;
-    phone.put(document, "milk", "two").await;
-    ana.shows(document, "milk", "two").await;
-
-    let again = pair(&ticket, "phone", DeviceKey::from_secret(secret()), Network::Offline, bind).await;
-    assert!(matches!(again, Err(JoinError::NotValid)));
-}
-
-/// The steps of joining, by hand: hello, and the challenge that comes back.
-async fn challenge(
-    stranger: &Stranger,
-    contact: &Contact,
-    invite: InviteKey,
-) -> (iroh::endpoint::Connection, iroh::endpoint::SendStream, iroh::endpoint::RecvStream, [u8; 32]) {
-    let connection = stranger.connect(contact, JOIN_ALPN).await;
-    let (mut send, mut receive) = connection.open_bi().await.unwrap();
-    let mut hello = Writer::new();
-    invite.encode(hello.byte(1).byte(1));
-    write(&mut send, &hello.finish()).await;
-    let bytes = read(&mut receive).await;
-    let mut reader = Reader::new(&bytes);
-    assert_eq!((reader.byte(), reader.byte()), (Ok(1), Ok(2)), "a challenge");
-    let challenge = reader.array().unwrap();
-    (connection, send, receive, challenge)
-}
-
-fn exporter(connection: &iroh::endpoint::Connection) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    connection.export_keying_material(&mut bytes, b"katori/join/1", &[]).unwrap();
-    bytes
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_claim_is_of_no_use_on_another_connection() {
     let (ana, ben) = (Device::start("Ana").await, Device::resting("Ben"));
     let document = ana.create("groceries").await;
     let ticket = ana.invite(document, Role::Write).await;
-    let (contact, invite) = (ana.hub().contact(), ticket.secret().public());
+    let contact = ana.hub().contact();
     let stranger = Stranger::with_key(&ben.identity.key).await;
-    let claim = |challenge, exporter| Claim {
-        invite,
-        challenge,
-        inviter: ana.hub().device(),
-        joiner: ben.identity.device(),
-        person: Some(ben.person()),
-        exporter,
-        name: "laptop".to_owned(),
-    };
-    let message = |claim: Claim| {
-        let signed = claim.sign(&invite_secret(&ticket), &ben.identity.key).unwrap();
-        let mut writer = Writer::new();
-        writer.byte(1).byte(3).bytes(signed.bytes()).list(&ben.roster, |writer, record| {
-            writer.bytes(record.bytes());
-        });
-        writer.finish()
-    };
 
     // A claim for this very device and invitation, signed for another connection of the two.
-    let (first, _send, _receive, old_challenge) = challenge(&stranger, &contact, invite).await;
-    let old_exporter = exporter(&first);
+    let first = Talk::greet(&stranger, &contact, &ticket).await;
     for replayed in [false, true] {
-        let (connection, mut send, mut receive, fresh) = challenge(&stranger, &contact, invite).await;
+        let mut talk = Talk::greet(&stranger, &contact, &ticket).await;
         // Replayed whole, or signed anew with the other connection's exporter.
-        let signed_for = if replayed { old_challenge } else { fresh };
-        write(&mut send, &message(claim(signed_for, old_exporter))).await;
-        assert_eq!(read(&mut receive).await[..3], [1, 5, 3], "a refusal");
-        connection.close(0u32.into(), b"");
+        let challenge = if replayed { first.challenge } else { talk.challenge };
+        let claim = Claim { challenge, exporter: first.exporter(), ..talk.claim_of(&ben) };
+        talk.say(&claim_message(JOIN, claim, &ticket, &ben)).await;
+        assert_eq!(talk.hear().await[..3], [1, 5, 3], "a refusal");
+        talk.connection.close(0u32.into(), b"");
     }
     // The invitation is not used up by any of that.
-    let (connection, mut send, mut receive, fresh) = challenge(&stranger, &contact, invite).await;
-    write(&mut send, &message(claim(fresh, exporter(&connection)))).await;
-    assert_eq!(read(&mut receive).await[..2], [1, 4], "a welcome");
+    let mut talk = Talk::greet(&stranger, &contact, &ticket).await;
+    let claim = talk.claim_of(&ben);
+    talk.say(&claim_message(JOIN, claim, &ticket, &ben)).await;
+    assert_eq!(talk.hear().await[..2], [1, 4], "a welcome");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_invite_proof_replayed_by_a_third_party_is_refused() {
+    let (ana, ben) = (Device::start("Ana").await, Device::resting("Ben"));
+    let document = ana.create("groceries").await;
+    let ticket = ana.invite(document, Role::Write).await;
+    let contact = ana.hub().contact();
+    let honest = Stranger::with_key(&ben.identity.key).await;
+    let thief = Stranger::with_key(&DeviceKey::from_secret(secret())).await;
+
+    let victim = Talk::greet(&honest, &contact, &ticket).await;
+    let captured = claim_message(JOIN, victim.claim_of(&ben), &ticket, &ben);
+    let mut replay = Talk::greet(&thief, &contact, &ticket).await;
+    replay.say(&captured).await;
+    assert_eq!(replay.hear().await[..3], [1, 5, 3], "a refusal");
+
+    // What the thief took does not keep the victim out.
+    let mut victim = victim;
+    victim.say(&captured).await;
+    assert_eq!(victim.hear().await[..2], [1, 4], "a welcome");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_joins_where_nothing_is_open() {
-    let (ana, _ben, _) = pair_with(Role::Write).await;
-    let stranger = Stranger::with_key(&DeviceKey::from_secret(secret())).await;
-    let connection = stranger.connect(&ana.hub().contact(), JOIN_ALPN).await;
-    assert_eq!(close_code(&connection).await, 0x4001);
+    let (ana, ben) = (Device::start("Ana").await, Device::resting("Ben"));
+    let document = ana.create("groceries").await;
+    let ticket = ana.invite(document, Role::Write).await;
+    ana.hub().command(Command::Uninvite { key: ticket.secret().public() }).await.unwrap();
+    let stranger = Stranger::with_key(&ben.identity.key).await;
+    let mut talk = Talk::greet(&stranger, &ana.hub().contact(), &ticket).await;
+    let claim = talk.claim_of(&ben);
+    talk.say(&claim_message(JOIN, claim, &ticket, &ben)).await;
+    assert_eq!(talk.hear().await, [1, 5, 1, 0], "not valid, and not a word more");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_who_race_for_one_use_are_not_both_let_in() {
+    let (ana, ben, eve) =
+        (Device::start("Ana").await, Device::start("Ben").await, Device::start("Eve").await);
+    let document = ana.create("groceries").await;
+    let ticket = ana.invite(document, Role::Write).await;
+    let (first, second) = tokio::join!(ben.hub().redeem(&ticket), eve.hub().redeem(&ticket));
+    let refused = |result: &Result<_, JoinError>| matches!(result, Err(JoinError::NotValid));
+    assert!(first.is_ok() && refused(&second) || second.is_ok() && refused(&first), "{first:?} {second:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_does_not_know_an_invitation_is_passed_over_at_once() {
+    let (ana, ben) = (Device::start("Ana").await, Device::start("Ben").await);
+    let (other, mut off) = (Device::start("Ana").await, Device::start("Ana").await);
+    let document = ana.create("groceries").await;
+    let mut ticket = ana.invite(document, Role::Write).await;
+    let sleeping = off.hub().contact();
+    off.close().await;
+    ticket.devices.insert(0, sleeping.clone());
+    ticket.devices.insert(0, other.hub().contact());
+    assert_eq!(ben.hub().redeem(&ticket).await.unwrap(), document);
+
+    // While the one that may know it is off, it is not said to be invalid.
+    let eve = Device::start("Eve").await;
+    ticket.devices = vec![other.hub().contact(), sleeping.clone()];
+    match eve.hub().redeem(&ticket).await {
+        Err(JoinError::Unreachable { tried }) => {
+            assert!(tried[0].contains(&sleeping.addresses[0]), "{tried:?}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(eve.hub().joins().is_empty(), "nothing was changed");
 }

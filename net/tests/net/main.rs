@@ -9,9 +9,16 @@
     reason = "in a test, stopping where it happens is the report"
 )]
 
+mod blocking;
+mod by_hand;
 mod closing;
 mod hostile;
+mod introducing;
+mod inviting;
 mod joining;
+mod pairing;
+mod recovering;
+mod revoking;
 mod syncing;
 mod unseen;
 mod world;

@@ -9,6 +9,8 @@ use crate::world::{Device, Stranger, Wire, pair_with};
 /// Everything one can ask about a document, and an answerable question after it, so that silence is seen too.
 async fn interrogate(wire: &mut Wire, document: ResourceId, ask_after: Subject) -> Vec<Frame> {
     let subject = Subject::Resource(document);
+    let records =
+        |records, answer| Frame::Records { subject, records, vouches: Vec::new(), answer, size: None };
     let questions = [
         Frame::Inventory { entries: vec![(subject, [9; 32])] },
         Frame::Have { subject, ids: Vec::new() },
@@ -17,8 +19,8 @@ async fn interrogate(wire: &mut Wire, document: ResourceId, ask_after: Subject) 
         Frame::Changes { document, pack: None, vouches: Vec::new(), more: false },
         Frame::Changes { document, pack: Some(vec![1, 2, 3]), vouches: Vec::new(), more: false },
         Frame::Receipt { document, heads: Vec::new() },
-        Frame::Records { subject, records: vec![vec![1; 40]], vouches: Vec::new(), answer: false },
-        Frame::Records { subject, records: Vec::new(), vouches: Vec::new(), answer: true },
+        records(vec![vec![1; 40]], false),
+        records(Vec::new(), true),
     ];
     let mut answers = Vec::new();
     for question in questions {

@@ -1,6 +1,6 @@
 //! Devices with stores in a directory of their own, and peers that speak the protocols by hand.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -10,13 +10,14 @@ use automerge::{ROOT, ReadDoc};
 use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream, presets};
 use iroh::{Endpoint, EndpointAddr, EndpointId, RelayMode, SecretKey};
 use katori_acl::{
-    Contact, DeviceKey, InviteSecret, PersonId, ResourceId, Role, Ticket, TicketKind, VerifiedRecord,
+    Contact, DeviceId, DeviceKey, InviteSecret, PersonId, ResourceId, Role, Ticket, TicketKind,
+    VerifiedRecord,
 };
 use katori_core::engine::{Answer, Command, Event, Offer};
 use katori_core::identity::{Founding, Identity};
 use katori_core::store::{OpenError, Store};
 use katori_core::wire::Frame;
-use katori_net::{Hub, HubConfig, Network, OpenDocument, SYNC_ALPN};
+use katori_net::{Hub, HubConfig, JOIN_ALPN, Network, OpenDocument, PairingEnd, SYNC_ALPN, pair};
 use tempfile::TempDir;
 use tokio::time::timeout;
 
@@ -42,10 +43,13 @@ pub(crate) struct Device {
     hub: Option<Hub>,
 }
 
+/// Any port of this machine.
+pub(crate) const ANYWHERE: Option<SocketAddr> = Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0));
+
 pub(crate) fn config(network: Network) -> HubConfig {
     let mut config = HubConfig::default();
     config.network = network;
-    config.bind = Some(SocketAddr::from(([127, 0, 0, 1], 0)));
+    config.bind = ANYWHERE;
     config
 }
 
@@ -112,7 +116,7 @@ impl Device {
     }
 
     pub(crate) async fn create(&self, name: &str) -> ResourceId {
-        match self.hub().command(Command::Create { name: name.to_owned() }).await.unwrap() {
+        match self.hub().command(Command::Create { name: name.to_owned(), space: None }).await.unwrap() {
             Answer::Created(document) => document,
             other => panic!("{other:?}"),
         }
@@ -129,18 +133,73 @@ impl Device {
         role: Role,
         expires: Option<u64>,
     ) -> Ticket {
-        let ticket = Ticket {
-            kind: TicketKind::Document { resource: document, name: "groceries".to_owned(), role },
+        self.invite_with(document, role, expires, false).await
+    }
+
+    /// An invitation for one, whom somebody here has to let in.
+    pub(crate) async fn invite_to_confirm(&self, document: ResourceId, role: Role) -> Ticket {
+        self.invite_with(document, role, None, true).await
+    }
+
+    async fn invite_with(
+        &self,
+        document: ResourceId,
+        role: Role,
+        expires: Option<u64>,
+        confirm: bool,
+    ) -> Ticket {
+        let kind = TicketKind::Document { resource: document, name: "groceries".to_owned(), role };
+        let ticket = Ticket { expires, ..self.ticket(kind) };
+        let offer = Offer { role, share: false, expires };
+        let key = ticket.secret().public();
+        let invite = Command::Invite { document, offer, key, uses: Some(1), confirm };
+        self.hub().command(invite).await.unwrap();
+        ticket
+    }
+
+    /// A ticket that names this device, and of which it has not been told yet.
+    pub(crate) fn ticket(&self, kind: TicketKind) -> Ticket {
+        Ticket {
+            kind,
             person: self.person(),
             person_name: "Ana".to_owned(),
             devices: vec![self.hub().contact()],
             seed: secret(),
-            expires,
-        };
-        let offer = Offer { role, share: false, expires };
+            expires: None,
+        }
+    }
+
+    /// A ticket for another device of this person.
+    pub(crate) async fn ticket_for_device(&self) -> Ticket {
+        let ticket = self.ticket(TicketKind::Device);
         let key = ticket.secret().public();
-        self.hub().command(Command::Invite { document, offer, key, uses: Some(1) }).await.unwrap();
+        self.hub().command(Command::InviteDevice { key, expires: None }).await.unwrap();
         ticket
+    }
+
+    /// How many devices this person has, as this device sees it.
+    pub(crate) async fn devices(&self) -> usize {
+        let person = self.person();
+        let count = self.hub().ask(move |engine| engine.registry().roster(person).map(|it| it.devices.len()));
+        count.await.unwrap().unwrap()
+    }
+
+    /// A second device of this person, paired and up.
+    pub(crate) async fn second_device(&self) -> Self {
+        let ticket = self.ticket_for_device().await;
+        let key = DeviceKey::from_secret(secret());
+        let mut requests = self.hub().pairings();
+        let joining = pair(&ticket, "phone", key.clone(), Network::Offline, ANYWHERE, async |_| true);
+        let answering = async {
+            let request = requests.recv().await.unwrap();
+            self.hub().answer_pairing(request.id, true).await
+        };
+        let (roster, end) = tokio::join!(joining, answering);
+        assert_eq!(end, PairingEnd::Paired);
+        let mut second = Self::with(Identity { key, person: self.person() }, roster.unwrap());
+        second.open().await;
+        second.hub().learn(&ticket.devices).await;
+        second
     }
 
     pub(crate) async fn document(&self, document: ResourceId) -> OpenDocument {
@@ -208,6 +267,7 @@ impl Stranger {
     pub(crate) async fn with_key(key: &DeviceKey) -> Self {
         let endpoint = Endpoint::builder(presets::Minimal)
             .secret_key(SecretKey::from_bytes(&key.to_secret()))
+            .alpns(vec![SYNC_ALPN.to_vec(), JOIN_ALPN.to_vec()])
             .relay_mode(RelayMode::Disabled)
             .clear_ip_transports()
             .bind_addr("127.0.0.1:0")
@@ -216,6 +276,19 @@ impl Stranger {
             .await
             .unwrap();
         Self { endpoint }
+    }
+
+    /// Where it may be found.
+    pub(crate) fn contact(&self) -> Contact {
+        let device = DeviceId::from_bytes(*self.endpoint.id().as_bytes());
+        let addresses = self.endpoint.bound_sockets().iter().map(ToString::to_string).collect();
+        Contact { device, addresses }
+    }
+
+    /// The next connection that comes in.
+    pub(crate) async fn accept(&self) -> Connection {
+        let incoming = timeout(DEADLINE, self.endpoint.accept()).await.unwrap().unwrap();
+        incoming.accept().unwrap().await.unwrap()
     }
 
     pub(crate) async fn connect(&self, contact: &Contact, alpn: &[u8]) -> Connection {
@@ -249,6 +322,26 @@ pub(crate) struct Wire {
 impl Wire {
     pub(crate) async fn say(&mut self, frame: &Frame) {
         write(&mut self.send, &frame.encode()).await;
+    }
+
+    /// Says something to one who may have gone.
+    pub(crate) async fn try_say(&mut self, frame: &Frame) {
+        let bytes = frame.encode();
+        let length = u32::try_from(bytes.len()).unwrap().to_be_bytes();
+        // If it has gone, that is seen when it is listened to.
+        let _ = self.send.write_all(&[length.as_slice(), &bytes].concat()).await;
+    }
+
+    /// The next frame; nothing when the other side has closed.
+    pub(crate) async fn try_hear(&mut self) -> Option<Frame> {
+        let frame = async {
+            let mut length = [0; 4];
+            self.receive.read_exact(&mut length).await.ok()?;
+            let mut bytes = vec![0; u32::from_be_bytes(length) as usize];
+            self.receive.read_exact(&mut bytes).await.ok()?;
+            Some(Frame::decode(&bytes).unwrap())
+        };
+        timeout(DEADLINE, frame).await.expect("a frame or the end in time")
     }
 
     pub(crate) async fn hear(&mut self) -> Frame {

@@ -2,6 +2,7 @@
 //!
 //! Two processes, each with a store of its own on disk, durable and verified as always, over loopback.
 
+mod access;
 mod rows;
 
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ struct Arguments {
     /// A native Automerge document, as `cargo xtask trace` makes it
     #[arg(long)]
     document: Option<PathBuf>,
+    /// Measure what access costs, and nothing else
+    #[arg(long)]
+    access: bool,
     /// Print one JSON array instead of a table
     #[arg(long)]
     json: bool,
@@ -41,6 +45,11 @@ struct Arguments {
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if arguments.access {
+        let mut rows = Rows::default();
+        access::measure(&mut rows)?;
+        return rows.print(arguments.json);
+    }
     match (&arguments.join, &arguments.store, &arguments.document) {
         (Some(ticket), Some(store), _) => second(store, ticket).await,
         (_, _, Some(document)) => first(document, arguments.json).await,
@@ -120,6 +129,7 @@ async fn first(document: &Path, json: bool) -> Result<()> {
     let bytes = std::fs::read(document).with_context(|| document.display().to_string())?;
     let mut rows = Rows::default();
     automerge_alone(&bytes, &mut rows)?;
+    access::measure(&mut rows)?;
 
     let node = node(&folder.path().join("first"), "first").await?;
     let started = Instant::now();

@@ -18,22 +18,22 @@ struct Row {
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     rows: Vec<Row>,
-    limits: Vec<(&'static str, f64)>,
+    limits: Vec<(String, f64)>,
 }
 
 impl Rows {
     /// What Automerge alone takes.
-    pub(crate) fn limit(&mut self, name: &'static str, time: Duration) {
+    pub(crate) fn limit(&mut self, name: &str, time: Duration) {
         self.note(name, "ms", milliseconds(time));
     }
 
     /// What Automerge alone writes.
-    pub(crate) fn limit_bytes(&mut self, name: &'static str, bytes: usize) {
+    pub(crate) fn limit_bytes(&mut self, name: &str, bytes: usize) {
         self.note(name, "B", whole(bytes as u64));
     }
 
-    fn note(&mut self, name: &'static str, unit: &'static str, value: f64) {
-        self.limits.push((name, value));
+    fn note(&mut self, name: &str, unit: &'static str, value: f64) {
+        self.limits.push((name.to_owned(), value));
         let name = format!("automerge alone: {name}");
         self.rows.push(Row { name, unit, katori: None, limit: Some(value), limit_name: String::new() });
     }
@@ -46,6 +46,11 @@ impl Rows {
     /// A size, beside the sum of these limits.
     pub(crate) fn bytes(&mut self, name: &str, bytes: u64, limits: &str) {
         self.row(name, "B", whole(bytes), limits);
+    }
+
+    /// What one of so many takes.
+    pub(crate) fn nanoseconds(&mut self, name: &str, all: Duration, count: u32) {
+        self.row(name, "ns", all.as_secs_f64() * 1e9 / f64::from(count), "");
     }
 
     fn row(&mut self, name: &str, unit: &'static str, value: f64, limits: &str) {

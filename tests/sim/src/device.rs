@@ -9,7 +9,7 @@ use katori_acl::{DeviceId, PersonId, ResourceId};
 use katori_core::document::{Document, DocumentLimits, Held, Stored};
 use katori_core::engine::{Answer, CommandError, CommandId, Engine, Event, Outcome, StoredEngine, Work};
 use katori_core::identity::Identity;
-use katori_core::store::{MemoryStore, Write};
+use katori_core::store::{MemoryStore, Storage, Table, Write};
 use katori_core::time::Timestamp;
 
 /// One device.
@@ -25,11 +25,17 @@ pub struct Device {
     pub events: Vec<Event>,
     pub(crate) documents: BTreeMap<ResourceId, Document>,
     pub(crate) replies: BTreeMap<CommandId, Result<Answer, CommandError>>,
+    /// Its disk is a copy of another, or was set back: it writes under new incarnations.
+    pub(crate) copied: bool,
+    /// Fresh randomness of this life.
+    seed: [u8; 32],
     /// Which life it is in: what was under way in an earlier one is lost.
     pub(crate) life: u64,
     pub(crate) limits: DocumentLimits,
     pub(crate) commits: BTreeMap<u64, Vec<Write>>,
     pub(crate) commits_made: usize,
+    /// How far its clock is ahead of the world's, in milliseconds.
+    pub(crate) skew: i64,
 }
 
 impl Device {
@@ -41,10 +47,13 @@ impl Device {
             events: Vec::new(),
             documents: BTreeMap::new(),
             replies: BTreeMap::new(),
+            copied: false,
+            seed: [0; 32],
             life: 0,
             limits: DocumentLimits::default(),
             commits: BTreeMap::new(),
             commits_made: 0,
+            skew: 0,
         }
     }
 
@@ -66,14 +75,46 @@ impl Device {
         self.identity.person
     }
 
+    /// The devices that may connect to it, as it last told its driver.
+    #[must_use]
+    pub fn known_devices(&self) -> BTreeSet<DeviceId> {
+        let mut known = BTreeSet::new();
+        for event in &self.events {
+            if let Event::Peers { known: told, .. } = event {
+                known.clone_from(told);
+            }
+        }
+        known
+    }
+
+    /// Everything on its disk, as one commit that writes it elsewhere.
+    #[must_use]
+    pub fn image(&self) -> Vec<Write> {
+        let rows = |table: Table| {
+            let entries = self.store.scan(table, &[]).expect("the store reads");
+            entries.into_iter().map(move |(key, value)| Write::Put { table, key, value })
+        };
+        Table::ALL.into_iter().flat_map(rows).collect()
+    }
+
+    /// Puts a disk in its place that holds what an earlier [`Device::image`] of it did: a backup is restored. It must
+    /// be down.
+    pub fn restore(&mut self, image: &[Write]) {
+        assert!(self.engine.is_none(), "a device is down while its disk is exchanged");
+        self.store = MemoryStore::new();
+        self.store.commit(image).expect("a new store takes rows");
+        self.copied = true;
+    }
+
     pub(crate) fn start(&mut self, seed: [u8; 32]) {
         let stored = StoredEngine::read(&self.store).expect("the store reads");
+        self.seed = seed;
         self.engine = Some(Engine::new(Arc::clone(&self.identity), stored, seed));
     }
 
     fn seed(&self, document: &ResourceId) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new();
-        hasher.update(self.id().as_bytes()).update(document.as_bytes()).update(&self.life.to_le_bytes());
+        let mut hasher = blake3::Hasher::new_keyed(&self.seed);
+        hasher.update(document.as_bytes());
         *hasher.finalize().as_bytes()
     }
 
@@ -83,7 +124,11 @@ impl Device {
             let stored = Stored::read(&self.store, &id).expect("the store reads");
             let (me, limits) = (Arc::clone(&self.identity), self.limits.clone());
             let document = Document::load(id, me, access, limits, self.seed(&id), &stored);
-            self.documents.insert(id, document.expect("the document loads"));
+            let mut document = document.expect("the document loads");
+            if self.copied {
+                document.renew_incarnation();
+            }
+            self.documents.insert(id, document);
         }
         self.documents.get_mut(&id).expect("just loaded")
     }

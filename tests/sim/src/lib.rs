@@ -16,6 +16,7 @@
 
 mod device;
 mod happening;
+mod people;
 mod rogue;
 mod world;
 

@@ -1,7 +1,7 @@
 //! A hostile device: a key whose holder signs and sends what it likes.
 
-use automerge::transaction::Transactable;
-use automerge::{ActorId, Automerge, ChangeHash, ROOT};
+use automerge::transaction::{CommitOptions, Transactable};
+use automerge::{ActorId, Automerge, AutomergeError, ChangeHash, ROOT};
 use katori_acl::{DeviceId, DeviceKey, PersonId, ResourceId};
 use katori_core::actor::device_actor;
 use katori_core::gate::{Limits, RawChange, inspect};
@@ -46,9 +46,26 @@ impl Rogue {
 
     /// Adds a change to a document of its own, under any actor, and returns it.
     pub fn change(&self, base: &mut Automerge, actor: ActorId, key: &str) -> RawChange {
+        self.change_saying(base, actor, key, None)
+    }
+
+    /// The same, with a message: such as that it applies another change again.
+    pub fn change_saying(
+        &self,
+        base: &mut Automerge,
+        actor: ActorId,
+        key: &str,
+        message: Option<String>,
+    ) -> RawChange {
         let before = base.get_heads();
         base.set_actor(actor);
-        let put = base.transact(|edit| edit.put(ROOT, key, "rogue"));
+        let options = CommitOptions::default();
+        let options = match message {
+            Some(message) => options.with_message(message),
+            None => options,
+        };
+        let put =
+            base.transact_with::<_, _, AutomergeError, _>(|()| options, |edit| edit.put(ROOT, key, "rogue"));
         assert!(put.is_ok(), "a rogue can edit its own copy");
         let change = base.get_changes(&before).pop().expect("a change was made");
         inspect(change.raw_bytes(), &Limits::default()).expect("automerge writes good changes")

@@ -1,17 +1,13 @@
 //! The world: devices, links, and one queue of what is going to happen.
 
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::time::Duration;
 
-use katori_acl::{
-    Capacity, DeviceId, DeviceKey, Member, PersonId, Record, ResourceId, Role, RosterAction, RosterOperation,
-    Subject, VerifiedRecord,
-};
+use automerge::Automerge;
+use katori_acl::{DeviceId, PersonId, RecoveryPhrase, ResourceId, VerifiedRecord};
 use katori_core::document::DocumentLimits;
-use katori_core::engine::{
-    Action, Answer, Command, CommandError, CommandId, Engine, Input, Offer, Outcome, Timer,
-};
-use katori_core::identity::{Founding, Identity};
+use katori_core::engine::{Action, Answer, Command, CommandError, CommandId, Engine, Input, Outcome, Timer};
+use katori_core::identity::Identity;
 use katori_core::store::Storage;
 use katori_core::time::Timestamp;
 use katori_core::wire::Frame;
@@ -47,7 +43,8 @@ pub struct World {
     now: Timestamp,
     order: u64,
     devices: Vec<Device>,
-    by_id: BTreeMap<DeviceId, DeviceIndex>,
+    /// The words by which each person comes back.
+    pub(crate) words: BTreeMap<PersonId, RecoveryPhrase>,
     links: BTreeMap<(DeviceIndex, DeviceIndex), Link>,
     links_made: u64,
     queue: BinaryHeap<Scheduled>,
@@ -55,6 +52,11 @@ pub struct World {
     traffic: BTreeMap<(DeviceIndex, DeviceIndex), Traffic>,
     trace: blake3::Hasher,
     delay: Duration,
+    /// Inputs that follow from the one that is being dealt with.
+    inputs: VecDeque<(DeviceIndex, Input)>,
+    busy: bool,
+    /// How much time [`World::run`] lets pass; nothing for as much as there is something to wait for.
+    patience: Option<Duration>,
 }
 
 fn pair(a: DeviceIndex, b: DeviceIndex) -> (DeviceIndex, DeviceIndex) {
@@ -70,7 +72,7 @@ impl World {
             now: Timestamp(1_700_000_000_000),
             order: 0,
             devices: Vec::new(),
-            by_id: BTreeMap::new(),
+            words: BTreeMap::new(),
             links: BTreeMap::new(),
             links_made: 0,
             queue: BinaryHeap::new(),
@@ -78,6 +80,9 @@ impl World {
             traffic: BTreeMap::new(),
             trace: blake3::Hasher::new(),
             delay: Duration::from_millis(20),
+            inputs: VecDeque::new(),
+            busy: false,
+            patience: None,
         }
     }
 
@@ -86,57 +91,32 @@ impl World {
         self.rng.next_u64() % limit.max(1)
     }
 
-    fn random_bytes<const N: usize>(&mut self) -> [u8; N] {
+    pub(crate) fn random_bytes<const N: usize>(&mut self) -> [u8; N] {
         let mut bytes = [0; N];
         self.rng.fill_bytes(&mut bytes);
         bytes
     }
 
-    /// A person with this many devices, all running.
-    pub fn person(&mut self, name: &str, devices: usize) -> Vec<DeviceIndex> {
-        let key = DeviceKey::from_secret(self.random_bytes());
-        let founding = Founding {
-            person_name: name.to_owned(),
-            device_name: format!("{name}-0"),
-            recovery: self.random_bytes(),
-            nonce: self.random_bytes(),
-        };
-        let (first, genesis) = Identity::found(key.clone(), founding).expect("a short name");
-        let person = first.person;
-        let mut records = vec![genesis.clone()];
-        let mut identities = vec![first];
-        let mut previous = vec![genesis.id()];
-        for index in 1..devices {
-            let new = DeviceKey::from_secret(self.random_bytes());
-            let add = Record::RosterOperation(RosterOperation {
-                roster: person,
-                by: key.public(),
-                previous,
-                action: RosterAction::Add {
-                    member: Member::Device(new.public()),
-                    name: format!("{name}-{index}"),
-                    capacity: Capacity::Full,
-                    sealing: None,
-                },
-            })
-            .sign(&key)
-            .expect("a valid record");
-            previous = vec![add.id()];
-            records.push(add);
-            identities.push(Identity { key: new, person });
-        }
-        identities.into_iter().map(|identity| self.add_device(identity, &records)).collect()
-    }
-
-    fn add_device(&mut self, identity: Identity, records: &[VerifiedRecord]) -> DeviceIndex {
+    pub(crate) fn add_device(&mut self, identity: Identity, records: &[VerifiedRecord]) -> DeviceIndex {
         let index = self.devices.len();
         let rows = identity.rows(records);
         let device = Device::new(identity);
         device.store.commit(&rows).expect("a new store takes rows");
-        self.by_id.insert(device.id(), index);
         self.devices.push(device);
         self.start(index);
         index
+    }
+
+    /// A second device with the key and the store of this one, as it is now: a copied disk.
+    pub fn clone_device(&mut self, index: DeviceIndex) -> DeviceIndex {
+        let image = self.device(index).image();
+        let copy = self.devices.len();
+        let mut device = Device::new((*self.device(index).identity).clone());
+        device.copied = true;
+        device.store.commit(&image).expect("a new store takes rows");
+        self.devices.push(device);
+        self.start(copy);
+        copy
     }
 
     /// A device.
@@ -162,6 +142,23 @@ impl World {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Sets a device's clock this many milliseconds ahead of the others', or behind.
+    pub fn skew(&mut self, index: DeviceIndex, milliseconds: i64) {
+        self.device(index).skew = milliseconds;
+    }
+
+    /// The time by a device's own clock.
+    fn clock(&self, index: DeviceIndex) -> Timestamp {
+        let skew = self.devices.get(index).map_or(0, |device| device.skew);
+        Timestamp(self.now.0.saturating_add_signed(skew))
+    }
+
+    /// How much time [`World::run`] lets pass from now on: with little, vouches that are owed and work that is to be
+    /// written again stay undone for a while. Nothing lets everything happen that is going to.
+    pub fn hurry(&mut self, patience: Option<Duration>) {
+        self.patience = patience;
     }
 
     /// Lets time pass with nothing happening in it.
@@ -201,13 +198,21 @@ impl World {
         Duration::from_millis(self.random(most + 1))
     }
 
+    /// Hands a device an input, and carries out what follows. What follows from that in turn comes after it.
     fn input(&mut self, index: DeviceIndex, input: Input) {
-        let now = self.now;
-        let Some(engine) = &mut self.device(index).engine else { return };
-        engine.handle(now, input);
-        while let Some(action) = self.device(index).engine.as_mut().and_then(Engine::poll_action) {
-            self.carry_out(index, action);
+        self.inputs.push_back((index, input));
+        if std::mem::replace(&mut self.busy, true) {
+            return;
         }
+        while let Some((index, input)) = self.inputs.pop_front() {
+            let now = self.clock(index);
+            let Some(engine) = &mut self.device(index).engine else { continue };
+            engine.handle(now, input);
+            while let Some(action) = self.device(index).engine.as_mut().and_then(Engine::poll_action) {
+                self.carry_out(index, action);
+            }
+        }
+        self.busy = false;
     }
 
     fn carry_out(&mut self, index: DeviceIndex, action: Action) {
@@ -226,9 +231,13 @@ impl World {
                 self.schedule(at, index, Happening::Durable(commit));
             }
             Action::Schedule { timer: Timer::Expiry, .. } | Action::Consumed { .. } => {}
-            Action::Schedule { at, timer } => self.schedule(at, index, Happening::Timer(timer)),
+            Action::Schedule { at, timer } => {
+                let skew = self.device(index).skew;
+                let at = Timestamp(at.0.saturating_add_signed(-skew));
+                self.schedule(at, index, Happening::Timer(timer));
+            }
             Action::Close { peer, .. } => {
-                if let Some(other) = self.by_id.get(&peer).copied() {
+                if let Some(other) = self.linked(index, peer) {
                     self.disconnect(index, other);
                 }
             }
@@ -240,8 +249,18 @@ impl World {
         }
     }
 
+    /// The device with this id to which another one has a link. Of copies of one store it has a link to one.
+    fn linked(&self, from: DeviceIndex, peer: DeviceId) -> Option<DeviceIndex> {
+        let ends = self.links.keys().filter_map(|(a, b)| match () {
+            () if *a == from => Some(*b),
+            () if *b == from => Some(*a),
+            () => None,
+        });
+        ends.into_iter().find(|index| self.devices.get(*index).is_some_and(|device| device.id() == peer))
+    }
+
     fn transmit(&mut self, from: DeviceIndex, peer: DeviceId, frame: Vec<u8>) {
-        let Some(to) = self.by_id.get(&peer).copied() else { return };
+        let Some(to) = self.linked(from, peer) else { return };
         let delay = self.delay;
         let delay = Duration::from_millis(1) + self.some_time(delay);
         let now = self.now;
@@ -296,10 +315,25 @@ impl World {
         }
     }
 
-    /// Lets everything happen that is going to, until nothing is left but time.
+    /// Lets everything happen that is going to, until nothing is left but time, or as [`World::hurry`] has it.
     pub fn run(&mut self) {
+        match self.patience {
+            None => self.run_until(Timestamp(u64::MAX)),
+            Some(patience) => self.run_for(patience),
+        }
+    }
+
+    /// Lets this much time pass, and everything happen that does in it.
+    pub fn run_for(&mut self, time: Duration) {
+        let until = self.now + time;
+        self.run_until(until);
+        self.now = self.now.max(until);
+    }
+
+    fn run_until(&mut self, until: Timestamp) {
         let mut steps = 0u32;
-        while let Some(next) = self.queue.pop() {
+        while self.queue.peek().is_some_and(|next| next.at <= until) {
+            let Some(next) = self.queue.pop() else { break };
             self.step(next);
             steps += 1;
             assert!(steps < 2_000_000, "the world does not come to rest");
@@ -316,7 +350,8 @@ impl World {
 
     /// Connects two devices.
     pub fn connect(&mut self, a: DeviceIndex, b: DeviceIndex) {
-        if a == b || self.links.contains_key(&pair(a, b)) {
+        let (first, second) = (self.device(a).id(), self.device(b).id());
+        if first == second || self.linked(a, second).is_some() || self.linked(b, first).is_some() {
             return;
         }
         if self.device(a).engine.is_none() || self.device(b).engine.is_none() {
@@ -324,7 +359,6 @@ impl World {
         }
         self.links_made += 1;
         self.links.insert(pair(a, b), Link { id: self.links_made, last: [self.now; 2] });
-        let (first, second) = (self.device(a).id(), self.device(b).id());
         self.input(a, Input::Connected { peer: second });
         self.input(b, Input::Connected { peer: first });
     }
@@ -398,65 +432,17 @@ impl World {
         let id = CommandId(self.commands);
         self.input(index, Input::Command { id, command });
         self.run();
-        self.device(index).replies.remove(&id).expect("every command is answered")
-    }
-
-    /// A new document.
-    pub fn create(&mut self, index: DeviceIndex, name: &str) -> ResourceId {
-        match self.command(index, Command::Create { name: name.to_owned() }) {
-            Ok(Answer::Created(document)) => document,
-            other => panic!("a document was not created: {other:?}"),
+        while !self.device(index).replies.contains_key(&id)
+            && let Some(next) = self.queue.pop()
+        {
+            self.step(next);
         }
-    }
-
-    /// A grant to a person, whose roster the grantor learns as it would from an invitation.
-    pub fn grant(&mut self, by: DeviceIndex, document: ResourceId, to: DeviceIndex, role: Role) {
-        self.introduce(to, by);
-        let to = self.person_of(to);
-        let offer = Offer { role, share: role == Role::Admin, expires: None };
-        let result = self.command(by, Command::Grant { document, to, offer });
-        assert!(matches!(result, Ok(Answer::Done)), "a grant failed: {result:?}");
-    }
-
-    /// Lets one device know the roster of another's person.
-    pub fn introduce(&mut self, whom: DeviceIndex, to: DeviceIndex) {
-        let person = self.person_of(whom);
-        let records: Vec<Vec<u8>> = self
-            .device(whom)
-            .engine
-            .as_ref()
-            .map(|engine| {
-                engine.registry().records(&Subject::Roster(person)).map(|r| r.bytes().to_vec()).collect()
-            })
-            .unwrap_or_default();
-        let result = self.command(to, Command::Meet { roster: records });
-        assert!(result.is_ok(), "an introduction failed: {result:?}");
-    }
-
-    /// Accepts a document on a device that was offered it.
-    pub fn accept(&mut self, index: DeviceIndex, document: ResourceId) {
-        let result = self.command(index, Command::Accept { document });
-        assert!(result.is_ok(), "accepting failed: {result:?}");
-    }
-
-    /// A grant that reaches its person's device by one sync, and is accepted there.
-    pub fn share(&mut self, by: DeviceIndex, document: ResourceId, to: DeviceIndex, role: Role) {
-        self.grant(by, document, to, role);
-        self.sync(by, to);
-        self.accept(to, document);
-        self.sync(by, to);
-    }
-
-    /// Revokes every grant to a person that the device's person may revoke.
-    pub fn revoke(&mut self, by: DeviceIndex, document: ResourceId, from: DeviceIndex) {
-        let from = self.person_of(from);
-        let result = self.command(by, Command::Revoke { document, from });
-        assert!(matches!(result, Ok(Answer::Done)), "a revocation failed: {result:?}");
+        self.device(index).replies.remove(&id).expect("every command is answered")
     }
 
     /// Edits a document, without waiting; says whether the device could.
     pub fn edit(&mut self, index: DeviceIndex, document: ResourceId, key: &str) -> bool {
-        let now = self.now;
+        let now = self.clock(index);
         let value = format!("by {index}");
         let done = self.device(index).edit(now, document, key, &value);
         self.input(index, Input::Edited { document });
@@ -467,6 +453,12 @@ impl World {
     pub fn write(&mut self, index: DeviceIndex, document: ResourceId, key: &str) {
         assert!(self.edit(index, document, key), "device {index} cannot edit");
         self.run();
+    }
+
+    /// A copy of what a document shows on a device.
+    #[must_use]
+    pub fn copy(&mut self, index: DeviceIndex, document: ResourceId) -> Automerge {
+        self.device(index).document(document).automerge().clone()
     }
 
     /// The keys that a document shows on a device.

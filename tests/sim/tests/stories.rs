@@ -332,3 +332,101 @@ fn a_writer_cannot_write_under_another_devices_name() {
     assert!(refused.is_err());
     assert_eq!(world.keys(olga, document), ["first"]);
 }
+
+/// How many vouches a device has signed, by their counter.
+fn signed(world: &mut World, device: DeviceIndex, document: ResourceId) -> usize {
+    let view = world.device(device).document(document);
+    view.history().filter(|entry| !entry.vouched_by.is_empty()).count().min(view.vouch_ids().len())
+}
+
+#[test]
+fn s4_a_revocation_makes_nobody_sign_if_the_revoker_had_it_all() {
+    for writers in [5, 10] {
+        let (mut world, olga, document) = owner(40);
+        let others: Vec<DeviceIndex> = (0..writers)
+            .map(|index| member(&mut world, &format!("w{index}"), olga, document, Role::Write))
+            .collect();
+        let carl = member(&mut world, "carl", olga, document, Role::Write);
+        for other in &others {
+            world.write(*other, document, &format!("by {other}"));
+            world.sync(olga, *other);
+        }
+        world.write(carl, document, "by carl");
+        world.sync(carl, olga);
+        for other in &others {
+            world.sync(carl, *other);
+            world.sync(olga, *other);
+        }
+        world.sync(olga, carl);
+        let before: Vec<usize> =
+            others.iter().map(|other| world.device(*other).document(document).vouch_ids().len()).collect();
+        assert!(signed(&mut world, olga, document) > 0);
+        world.revoke(olga, document, carl);
+        for (other, before) in others.iter().zip(before) {
+            world.sync(olga, *other);
+            let now = world.device(*other).document(document).vouch_ids().len();
+            // Olga's own is the only one that may be new: it came with the word.
+            assert!(
+                now <= before + 1,
+                "{writers} writers: device {other} has {now} vouches, and had {before}"
+            );
+            assert!(world.keys(*other, document).contains(&"by carl".to_owned()));
+        }
+    }
+}
+
+#[test]
+fn s4_of_many_who_have_what_the_revoker_lacks_few_sign() {
+    let (mut world, olga, document) = owner(41);
+    let others: Vec<DeviceIndex> =
+        (0..8).map(|index| member(&mut world, &format!("w{index}"), olga, document, Role::Write)).collect();
+    let carl = member(&mut world, "carl", olga, document, Role::Write);
+    let mut all = others.clone();
+    all.extend([olga, carl]);
+    world.sync_all(&all);
+    world.write(carl, document, "by carl");
+    for other in &others {
+        world.sync(carl, *other);
+    }
+    world.revoke(olga, document, carl);
+    // They hear of it one after another, each in an exchange that ends before it decides.
+    for other in &others {
+        world.sync(olga, *other);
+    }
+    let vouches = world.device(olga).document(document).vouch_ids().len();
+    assert!(vouches <= 4, "carl's, and one that stands for it, or a few: {vouches}");
+    assert_eq!(world.keys(olga, document), ["by carl"]);
+    for other in others {
+        assert_eq!(world.keys(other, document), ["by carl"], "device {other}");
+    }
+}
+
+#[test]
+fn s9_a_current_writer_cannot_take_its_vouch_back() {
+    let (mut world, olga, document) = owner(9);
+    let anna = member(&mut world, "anna", olga, document, Role::Write);
+    let ben = member(&mut world, "ben", olga, document, Role::Write);
+    let carl = member(&mut world, "carl", olga, document, Role::Read);
+    world.sync_all(&[olga, anna, ben, carl]);
+    world.write(anna, document, "x");
+    world.sync(anna, olga);
+    world.sync(anna, ben);
+    let rogue = Rogue::of(&mut world, ben, document);
+    let all = rogue.frame(&[], vec![rogue.vouch(1, &world.device(ben).heads(document))]);
+    world.connect(ben, olga);
+    world.run();
+    world.impersonate(ben, olga, &all);
+    world.disconnect(ben, olga);
+    world.command(anna, Command::Leave { document }).expect("anna leaves");
+    world.sync(anna, olga);
+    world.sync(olga, carl);
+    assert_eq!(world.keys(carl, document), ["x"]);
+    // Ben signs over less, and sends that to the reader, while nobody else who writes is there.
+    let fresh = rogue.change(&mut Automerge::new(), rogue.actor(5), "mine");
+    let hash = fresh.header().hash;
+    world.connect(ben, carl);
+    world.run();
+    world.impersonate(ben, carl, &rogue.frame(&[fresh], vec![rogue.vouch(50, &[hash])]));
+    world.disconnect(ben, carl);
+    assert_eq!(world.keys(carl, document), ["mine", "x"]);
+}

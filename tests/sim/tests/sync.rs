@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use automerge::ChangeHash;
-use katori_acl::{Claim, InviteSecret, ResourceId, Role, Subject};
+use katori_acl::{Claim, InviteSecret, Principal, ResourceId, Role, Subject};
 use katori_core::engine::{Answer, Command, CommandError, Event, Offer};
 use katori_core::gate::Limits;
 use katori_core::pack::unpack;
@@ -226,7 +226,9 @@ fn a_grant_made_while_connected_is_offered_at_once_and_content_follows_acceptanc
     world.run();
     let to = world.person_of(ben);
     let offer = Offer { role: Role::Read, share: false, expires: None };
-    world.command(olga, Command::Grant { document: second, to, offer }).expect("granted");
+    world
+        .command(olga, Command::Grant { document: second, to: Principal::Person(to), offer })
+        .expect("granted");
     world.run();
     let crossed = changes_crossed(&world, olga, ben);
     world.accept(ben, second);
@@ -248,7 +250,9 @@ fn an_expired_grant_ends_the_exchange_and_is_revoked_upstream() {
     let to = world.person_of(ben);
     let expires = Some(world.now().0 + 60_000);
     let offer = Offer { role: Role::Write, share: false, expires };
-    world.command(olga, Command::Grant { document: brief, to, offer }).expect("granted");
+    world
+        .command(olga, Command::Grant { document: brief, to: Principal::Person(to), offer })
+        .expect("granted");
     world.sync(olga, ben);
     world.accept(ben, brief);
     world.write(ben, brief, "in time");
@@ -298,7 +302,7 @@ fn a_full_disk_is_reported_reading_goes_on_and_nothing_acknowledged_is_lost() {
     assert!(events.iter().any(|event| matches!(event, Event::StoreFailed { .. })), "{events:?}");
     assert!(!events.iter().any(|event| matches!(event, Event::Durable { .. })), "{events:?}");
     assert!(world.keys(olga, document).contains(&"acknowledged".to_owned()), "reading goes on");
-    assert!(world.command(olga, Command::Create { name: "another".to_owned() }).is_err());
+    assert!(world.command(olga, Command::Create { name: "another".to_owned(), space: None }).is_err());
     world.clear_traffic();
     world.sync(olga, ben);
     assert!(
@@ -350,6 +354,7 @@ fn redeem(
         inviter: world.device(inviter).id(),
         joiner: identity.device(),
         person: Some(identity.person),
+        consent: None,
         exporter: [2; 32],
         name: "device".to_owned(),
     };
@@ -374,7 +379,7 @@ fn an_invitation_is_redeemed_once_and_what_it_gives_comes_in_whatever_order() {
         world.write(olga, document, "hello");
         let secret = InviteSecret::from_secret([5; 32]);
         let offer = Offer { role: Role::Write, share: false, expires: None };
-        let invite = Command::Invite { document, offer, key: secret.public(), uses: Some(1) };
+        let invite = Command::Invite { document, offer, key: secret.public(), uses: Some(1), confirm: false };
         world.command(olga, invite).expect("invited");
         let mut records = redeem(&mut world, olga, ben, &secret).expect("redeemed");
         assert_eq!(
@@ -404,7 +409,7 @@ fn an_invitation_that_was_withdrawn_lets_nobody_in() {
     let document = world.create(olga, "invited");
     let secret = InviteSecret::from_secret([6; 32]);
     let offer = Offer { role: Role::Write, share: false, expires: None };
-    let invite = Command::Invite { document, offer, key: secret.public(), uses: None };
+    let invite = Command::Invite { document, offer, key: secret.public(), uses: None, confirm: false };
     world.command(olga, invite).expect("invited");
     world.command(olga, Command::Uninvite { key: secret.public() }).expect("withdrawn");
     assert_eq!(redeem(&mut world, olga, ben, &secret), Err(CommandError::InviteInvalid));
@@ -449,7 +454,7 @@ fn a_ticket_does_not_undo_a_revocation() {
     let document = world.create(olga, "invited");
     let secret = InviteSecret::from_secret([7; 32]);
     let offer = Offer { role: Role::Write, share: false, expires: None };
-    let invite = Command::Invite { document, offer, key: secret.public(), uses: None };
+    let invite = Command::Invite { document, offer, key: secret.public(), uses: None, confirm: false };
     world.command(olga, invite).expect("invited");
     redeem(&mut world, olga, ben, &secret).expect("redeemed");
     world.revoke(olga, document, ben);

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use katori::{Doc, Network, Node, NodeBuilder, Role};
+use katori::{Doc, Network, Node, NodeBuilder, PairingEnd, Role};
 use tempfile::TempDir;
 
 /// Far more than anything here takes, so that only a real fault runs into it.
@@ -57,6 +57,37 @@ pub(crate) async fn two(role: Role) -> Two {
     let his = within(ben.join(&ticket)).await.unwrap();
     until(&his, |his| his.view_json()["milk"] == 2).await;
     Two { homes, ana, ben, hers, his }
+}
+
+impl Home {
+    /// Opens it as another device of a node's person, with somebody at both who finds the digits to be the same.
+    pub(crate) async fn paired_with(&self, node: &Node) -> Node {
+        let ticket = node.invite_device().await.unwrap();
+        let mut pairings = node.pairings();
+        let builder = self.builder().confirm_digits(|_| async { true });
+        let answer = async {
+            let pairing = pairings.next().await.unwrap();
+            assert_eq!(pairing.answer(true).await, PairingEnd::Paired);
+        };
+        let (paired, ()) = within(async { tokio::join!(builder.pair(&ticket), answer) }).await;
+        paired.unwrap()
+    }
+}
+
+/// Waits until something asked of a node is as it should be.
+pub(crate) async fn until_asked<F: Future<Output = bool>>(node: &Node, holds: impl Fn() -> F) {
+    let mut events = node.hub().events();
+    // News of a join come another way, so it is looked at now and then as well.
+    let mut look = tokio::time::interval(Duration::from_millis(50));
+    let wait = async {
+        while !holds().await {
+            tokio::select! {
+                _ = events.recv() => {}
+                _ = look.tick() => {}
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, wait).await.expect("it never came to be");
 }
 
 /// The result, in any reasonable time.

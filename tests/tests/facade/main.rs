@@ -10,8 +10,18 @@
 )]
 
 mod alone;
+mod contacts;
+mod devices;
+mod explaining;
+mod groups;
 mod history;
 mod house;
+mod invitations;
+mod offers;
 mod pairing;
+mod recovery;
+mod roles;
 mod sharing;
+mod shelf;
+mod spaces;
 mod watching;

@@ -65,7 +65,7 @@ async fn members_know_where_their_role_comes_from() {
     assert_eq!(two.hers.why(Principal::Person(ben)).await.unwrap().role, Some(Role::Write));
     assert_eq!(two.ana.peers()[0].who.to_string(), "Ben (phone)");
 
-    two.hers.grant(ben, Role::Admin).await.unwrap();
+    two.hers.change_role(ben, Role::Admin).await.unwrap();
     within(async {
         let mut events = two.ben.hub().events();
         while two.his.why(Principal::Person(ben)).await.unwrap().role != Some(Role::Admin) {

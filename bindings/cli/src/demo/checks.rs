@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::device::Device;
+use super::space::{AFTER, BEFORE, SPACE};
 use super::typing::percentile;
 use super::{DOCUMENT, Stage};
 use crate::failure::{Failure, FailureCode};
@@ -57,6 +58,7 @@ impl Stage {
         let laptop = Found::look(&self.laptop).await?;
         let phone = Found::look(&self.phone).await?;
         Ok(vec![
+            self.check_digits(),
             self.check_convergence().await?,
             self.check_words(&[&laptop, &phone]),
             self.check_acknowledged(&[&laptop, &phone]),
@@ -81,6 +83,11 @@ impl Stage {
                 figure: format!("{}, nothing held back now", short(&self.unknowing)),
             },
             self.check_revoked().await?,
+            Check {
+                name: "Cleo has the space, and what was made in it later, and both can say why",
+                passed: self.space_holds().await?,
+                figure: format!("{BEFORE} and {AFTER}, by the space {SPACE}"),
+            },
             self.check_stores().await?,
             Check {
                 name: "live edits, each seen by the other side",
@@ -93,6 +100,16 @@ impl Stage {
                 ),
             },
         ])
+    }
+
+    fn check_digits(&self) -> Check {
+        let [here, there] = &self.digits;
+        let six = here.chars().filter(char::is_ascii_digit).count() == 6;
+        Check {
+            name: "the laptop and the phone showed the same six digits",
+            passed: six && here == there,
+            figure: format!("{here} and {there}"),
+        }
     }
 
     /// Ana's stores still show the document as Ben read it when he had come back.
@@ -154,7 +171,7 @@ impl Stage {
     /// Every store opens after its process was killed.
     async fn check_stores(&self) -> Result<Check, Failure> {
         let mut changes = Vec::new();
-        for device in [&self.laptop, &self.phone, &self.ben] {
+        for device in [&self.laptop, &self.phone, &self.ben, &self.cleo] {
             let status: StatusReport = device.read(&["status"]).await?;
             changes.push(status.changes.to_string());
         }

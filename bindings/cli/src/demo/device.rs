@@ -21,7 +21,7 @@ use crate::request::Request;
 use crate::response::{Event, Response};
 
 /// How long anything in the story may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a device is asked whether something has come about.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// Changes that a watcher may be behind.
@@ -60,7 +60,8 @@ impl Device {
         format!("{}'s {}", self.person, self.name)
     }
 
-    fn process(&self, arguments: &[&str]) -> Command {
+    /// A process of this program on the store.
+    pub(super) fn process(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(arguments)
@@ -158,7 +159,7 @@ impl Device {
                     // A watcher that nobody reads any more may miss changes.
                     let _ = sender.try_send(change);
                 }
-                Event::Progress { .. } | Event::Ticket(_) => {}
+                Event::Progress { .. } | Event::Ticket(_) | Event::Pairing(_) => {}
             });
             // It ends with the hub or with the watcher.
             let _ = watching.await;

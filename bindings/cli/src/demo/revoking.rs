@@ -97,6 +97,7 @@ impl Stage {
         self.narrator.step("Every process is killed");
         self.laptop.kill_hub().await?;
         self.phone.kill_hub().await?;
+        self.cleo.kill_hub().await?;
         self.narrator.tell("kill -9, all of them. What was said to be saved must be there.");
         Ok(())
     }

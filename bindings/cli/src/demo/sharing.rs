@@ -1,5 +1,6 @@
 //! The first half: pairing, inviting, writing together, and a process that is killed.
 
+use super::pairing::pair;
 use super::typing::{Writer, percentile, split};
 use super::{DOCUMENT, Stage, TEXT};
 use crate::failure::Failure;
@@ -26,11 +27,14 @@ impl Stage {
         self.laptop.start_hub().await?;
         self.narrator
             .tell("Ana's laptop has a store of its own and a running hub. No account was made anywhere.");
-        let TicketReport { ticket, .. } = self.laptop.read(&["device", "add"]).await?;
-        self.phone.run(&["init", "--device", "phone", "--join", &ticket]).await?;
+        self.digits = pair(&self.laptop, &self.phone).await?;
+        let [here, there] = &self.digits;
+        self.narrator.tell(&format!(
+            "She gives the phone a ticket. The laptop shows {here}, the phone {there}; she says on both that they are the same."
+        ));
         self.phone.start_hub().await?;
         self.laptop.until_connected(&self.phone).await?;
-        self.narrator.tell("She gave the phone a ticket; it is hers now, and both are connected.");
+        self.narrator.tell("Only then is it one of her devices. Both are connected.");
         self.narrator.detail("katori device add, then on the phone: katori init --join TICKET");
         Ok(())
     }

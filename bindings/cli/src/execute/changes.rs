@@ -1,17 +1,17 @@
-//! Changes one by one: watching, the history, what is held back.
+//! Changes one by one: watching, the history, and who wrote what.
 
-use katori::automerge::ChangeHash;
-use katori::{Doc, DocChange, Origin, Role};
+use katori::{BlamePart, BlameSpan, Doc, DocChange, Origin, Role};
 
 use katori_core::engine::Event as HubEvent;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::content::texts;
-use super::people::who;
+use super::names::{Names, who};
 use super::{Events, Executor};
 use crate::failure::{Failure, FailureCode};
 use crate::patch::PatchReport;
-use crate::report::{ChangeReport, EditReport, HeldReport, TakenInReport};
+use crate::path::Path;
+use crate::report::{BlameReport, ChangeReport, EditReport};
 use crate::response::{Event, Response};
 
 /// Patches in one event; of more, their number is told.
@@ -65,49 +65,46 @@ impl Executor {
 
     pub(super) async fn log(&self, document: &str) -> Result<Response, Failure> {
         let doc = self.node.doc(document).await?;
-        let history = doc.history();
+        let (history, names) = (doc.history(), self.names().await?);
         Ok(Response::Log(
             history
                 .iter()
                 .map(|edit| EditReport {
                     hash: edit.hash.to_string(),
-                    who: edit.who.as_ref().map(who),
-                    vouched_by: edit.vouched_by.iter().map(who).collect(),
+                    who: edit.who.as_ref().map(|who| names.who(who)),
+                    vouched_by: edit.vouched_by.iter().map(|who| names.who(who)).collect(),
                     time_ms: edit.time.saturating_mul(1000),
                     operations: edit.operations,
                     dependencies: texts(&edit.deps),
+                    reapplies: edit.reapplies.map(|lost| lost.to_string()),
                 })
                 .collect(),
         ))
     }
 
-    pub(super) async fn held(&self, document: &str) -> Result<Response, Failure> {
+    pub(super) async fn blame(&self, document: &str, path: &Path) -> Result<Response, Failure> {
         let doc = self.node.doc(document).await?;
-        Ok(Response::Held(
-            doc.held()
-                .iter()
-                .map(|held| HeldReport {
-                    hash: held.hash.to_string(),
-                    who: held.who.as_ref().map(who),
-                    signed: held.signed,
-                    time_ms: held.time.saturating_mul(1000),
-                    operations: held.operations,
-                    reason: held.reason.to_string(),
-                })
-                .collect(),
-        ))
+        let names = self.names().await?;
+        let spans = doc.blame(&path.steps().join("/"))?;
+        Ok(Response::Blame(spans.iter().map(|span| blame(span, &names)).collect()))
     }
+}
 
-    pub(super) async fn take_in(&self, document: &str, chosen: &[String]) -> Result<Response, Failure> {
-        let doc = self.node.doc(document).await?;
-        let held: Vec<ChangeHash> = doc.held().iter().map(|held| held.hash).collect();
-        let changes = choose(&held, chosen)?;
-        if changes.is_empty() {
-            return Err(Failure::not_found(format!("nothing is held back in {}", doc.name())));
-        }
-        doc.take_in(&changes).await?;
-        let still_held = doc.held().len() as u64;
-        Ok(Response::TakenIn(TakenInReport { taken_in: texts(&changes), still_held }))
+fn blame(span: &BlameSpan, names: &Names) -> BlameReport {
+    let (kind, position, key, text) = match &span.what {
+        BlamePart::Text { start, text, .. } => ("text", Some(*start as u64), None, Some(text.clone())),
+        BlamePart::Element { index } => ("element", Some(*index as u64), None, None),
+        BlamePart::Key { key } => ("key", None, Some(key.clone()), None),
+    };
+    BlameReport {
+        kind: kind.to_owned(),
+        position,
+        key,
+        text,
+        hash: span.hash.to_string(),
+        who: span.who.as_ref().map(|who| names.who(who)),
+        vouched_by: span.vouched_by.iter().map(|who| names.who(who)).collect(),
+        time_ms: span.time.saturating_mul(1000),
     }
 }
 
@@ -133,35 +130,5 @@ fn report(change: &DocChange) -> ChangeReport {
         patches: change.patches.iter().take(MAX_PATCHES).map(PatchReport::new).collect(),
         more_patches: change.patches.len().saturating_sub(MAX_PATCHES) as u64,
         withdrawn: change.withdrawn as u64,
-    }
-}
-
-/// The changes that were meant: all, or those whose hashes begin so.
-fn choose(held: &[ChangeHash], chosen: &[String]) -> Result<Vec<ChangeHash>, Failure> {
-    if chosen.is_empty() {
-        return Ok(held.to_vec());
-    }
-    let one = |text: &String| {
-        let mut fitting = held.iter().filter(|hash| hash.to_string().starts_with(text.as_str()));
-        match (fitting.next(), fitting.next()) {
-            (Some(hash), None) => Ok(*hash),
-            (Some(_), Some(_)) => Err(Failure::usage(format!("more than one change begins with `{text}`"))),
-            (None, _) => Err(Failure::not_found(format!("no change that is held back begins with `{text}`"))),
-        }
-    };
-    chosen.iter().map(one).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn changes_are_chosen_by_the_first_letters() {
-        let held = [ChangeHash([0xaa; 32]), ChangeHash([0xab; 32])];
-        assert_eq!(choose(&held, &[]).unwrap(), held);
-        assert_eq!(choose(&held, &["ab".to_owned()]).unwrap(), [held[1]]);
-        assert!(choose(&held, &["a".to_owned()]).is_err());
-        assert!(choose(&held, &["c".to_owned()]).is_err());
     }
 }

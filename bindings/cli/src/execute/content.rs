@@ -6,7 +6,7 @@ use katori::{ConflictedPlace, Doc};
 use serde_json::Value as Json;
 
 use super::Executor;
-use super::people::who;
+use super::names::who;
 use crate::edit::{self, EditRefused};
 use crate::failure::Failure;
 use crate::patch::step;
@@ -131,10 +131,11 @@ const MIN_HASH_DIGITS: usize = 6;
 fn find_heads(doc: &Doc, texts: &[String]) -> Result<Vec<ChangeHash>, Failure> {
     let all: Vec<ChangeHash> =
         doc.view(|automerge| automerge.get_changes_meta(&[]).into_iter().map(|change| change.hash).collect());
-    texts.iter().map(|text| find_head(&all, text)).collect()
+    texts.iter().map(|text| find_change(&all, text)).collect()
 }
 
-fn find_head(all: &[ChangeHash], text: &str) -> Result<ChangeHash, Failure> {
+/// One of these changes, by its hash or the beginning of it.
+pub(super) fn find_change(all: &[ChangeHash], text: &str) -> Result<ChangeHash, Failure> {
     if let Ok(whole) = text.parse() {
         return Ok(whole);
     }
@@ -175,13 +176,13 @@ mod tests {
     fn heads_are_hashes_or_their_beginnings() {
         let all = [ChangeHash([0xaa; 32]), ChangeHash([0xab; 32])];
         assert_eq!(
-            find_head(&all, &"cd".repeat(32)),
+            find_change(&all, &"cd".repeat(32)),
             Ok(ChangeHash([0xcd; 32])),
             "whether it is known shows later"
         );
-        assert_eq!(find_head(&all, "ABABAB"), Ok(all[1]));
-        let code = |text: &str| find_head(&all, text).unwrap_err().code.exit_code();
+        assert_eq!(find_change(&all, "ABABAB"), Ok(all[1]));
+        let code = |text: &str| find_change(&all, text).unwrap_err().code.exit_code();
         assert_eq!((code("ababa"), code("nonsense"), code("cdcdcd")), (2, 2, 3));
-        assert!(find_head(&[all[0], all[0]], "aaaaaa").is_err());
+        assert!(find_change(&[all[0], all[0]], "aaaaaa").is_err());
     }
 }

@@ -15,15 +15,8 @@ use crate::failure::{Failure, FailureCode};
 impl Executor {
     /// The failure with names where the layers below know only ids. What has no name here keeps its id.
     pub(super) async fn with_names(&self, mut failure: Failure) -> Failure {
-        for document in self.node.docs().await.unwrap_or_default() {
-            let called = format!("document {}", document.id.short());
-            failure.message = failure.message.replace(&called, &format!("document {}", document.name));
-        }
-        for who in self.node.people().await.unwrap_or_default() {
-            if let Some(person) = who.person {
-                let called = format!("person {}", person.short());
-                failure.message = failure.message.replace(&called, &who.person_name);
-            }
+        if let Ok(names) = self.names().await {
+            failure.message = names.in_names(failure.message);
         }
         failure
     }
@@ -38,7 +31,9 @@ impl From<Error> for Failure {
 
 fn code(error: &Error) -> FailureCode {
     match error {
-        Error::Store(_) | Error::Storage(_) | Error::Directory { .. } => FailureCode::Store,
+        Error::Store(_) | Error::Storage(_) | Error::Directory { .. } | Error::RecoveryWords { .. } => {
+            FailureCode::Store
+        }
         Error::ImportUndone { reason, .. } => code(reason),
         Error::Hub(error) => hub(error),
         Error::Command(error) => command(error),
@@ -47,8 +42,13 @@ fn code(error: &Error) -> FailureCode {
         Error::NotFound { .. } | Error::NoSuchPath { .. } | Error::UnknownHeads(_) | Error::Deleted => {
             FailureCode::NotFound
         }
-        Error::Ambiguous { .. } => FailureCode::Usage,
-        Error::NotAccepted(_) | Error::ReadOnly => FailureCode::NotAllowed,
+        Error::Ambiguous { .. } | Error::NotAName { .. } | Error::Yourself | Error::IsASpace(_) => {
+            FailureCode::Usage
+        }
+        Error::NotAccepted(_) | Error::ReadOnly | Error::NobodyConfirms | Error::Recover(_) => {
+            FailureCode::NotAllowed
+        }
+        Error::NoShelf | Error::LeftBehind { .. } => FailureCode::Unreachable,
         _ => FailureCode::Failed,
     }
 }
@@ -68,8 +68,18 @@ fn hub(error: &HubError) -> FailureCode {
 
 fn command(error: &CommandError) -> FailureCode {
     match error {
-        CommandError::UnknownDocument(_) | CommandError::NotOffered(_) => FailureCode::NotFound,
+        CommandError::UnknownDocument(_)
+        | CommandError::UnknownSpace(_)
+        | CommandError::UnknownPerson(_)
+        | CommandError::NotAMember(_)
+        | CommandError::NotYourDevice(_)
+        | CommandError::NobodyWaits
+        | CommandError::NotOffered(_) => FailureCode::NotFound,
         CommandError::NotAllowed { .. }
+        | CommandError::NotYourGroup(_)
+        | CommandError::LastDevice(_)
+        | CommandError::OwnerStays
+        | CommandError::Declined
         | CommandError::NothingToRevoke(_)
         | CommandError::OwnerCannotLeave => FailureCode::NotAllowed,
         CommandError::InviteInvalid | CommandError::InviteExpired => FailureCode::Ticket,
@@ -84,15 +94,22 @@ fn join(error: &JoinError) -> FailureCode {
         | JoinError::NotValid
         | JoinError::OwnTicket
         | JoinError::DeviceTicket
-        | JoinError::DocumentTicket => FailureCode::Ticket,
-        JoinError::Unreachable { .. } | JoinError::NoNetwork => FailureCode::Unreachable,
+        | JoinError::DocumentTicket
+        | JoinError::RecoveryTicket => FailureCode::Ticket,
+        JoinError::Declined
+        | JoinError::DigitsRefused { .. }
+        | JoinError::Unconfirmed
+        | JoinError::CommitmentBroken => FailureCode::NotAllowed,
+        JoinError::Unreachable { .. } | JoinError::Interrupted(_) | JoinError::NoNetwork => {
+            FailureCode::Unreachable
+        }
         _ => FailureCode::Failed,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use katori::PersonId;
+    use katori::{PersonId, Principal};
 
     use super::*;
 
@@ -107,6 +124,9 @@ mod tests {
         assert_eq!(exit_code(JoinError::OwnTicket), 6);
         assert_eq!(exit_code(JoinError::Unreachable { tried: Vec::new() }), 7);
         assert_eq!(exit_code(JoinError::Refused("busy".to_owned())), 1);
+        assert_eq!(exit_code(JoinError::RecoveryTicket), 6);
+        assert_eq!(exit_code(JoinError::Declined), 5);
+        assert_eq!(exit_code(JoinError::DigitsRefused { by_us: true }), 5);
     }
 
     #[test]
@@ -115,7 +135,9 @@ mod tests {
         assert_eq!(exit_code(Error::ReadOnly), 5);
         assert_eq!(exit_code(HubError::Command(CommandError::OwnerCannotLeave)), 5);
         assert_eq!(
-            exit_code(HubError::Command(CommandError::NothingToRevoke(PersonId::from_bytes([1; 32])))),
+            exit_code(HubError::Command(CommandError::NothingToRevoke(Principal::Person(
+                PersonId::from_bytes([1; 32])
+            )))),
             5
         );
         assert_eq!(exit_code(HubError::StoreFailed("full".into())), 4);

@@ -1,11 +1,23 @@
-//! Who is who, and who may do what.
+//! Who one is, one's devices, the people one knows, and groups of them.
 
-use katori::{CommandError, Doc, Error, Member, PersonId, Principal, Role, Who};
+use katori::{Contact, Group, PairingEnd, RemoveOptions};
 
-use super::{Executor, chains};
+use super::Executor;
+use super::access;
+use super::names::Names;
+use super::tickets::gone;
 use crate::failure::{Failure, FailureCode};
-use crate::report::{DeviceReport, ExplanationReport, IdentityReport, MemberReport, WhoReport};
+use crate::report::{
+    ContactReport, DeviceReport, GroupMemberReport, GroupReport, IdentityReport, SafetyReport,
+    VerifiedReport, WhoReport, WordsReport,
+};
+use crate::request::{ContactRequest, DeviceRequest, GroupRequest, RecoveryRequest};
 use crate::response::Response;
+
+use super::Events;
+
+/// How somebody compared the safety number, where they do not say.
+const COMPARED: &str = "by the safety number";
 
 impl Executor {
     pub(crate) fn identity(&self) -> IdentityReport {
@@ -19,188 +31,248 @@ impl Executor {
         }
     }
 
+    pub(super) async fn device_request(
+        &self,
+        request: DeviceRequest,
+        events: &Events,
+    ) -> Result<Response, Failure> {
+        match request {
+            DeviceRequest::Add => self.add_device(events).await,
+            DeviceRequest::Ls => self.devices().await,
+            DeviceRequest::Rename { device, name } => {
+                super::check_name(&name)?;
+                let device = self.node.device(&device).await?;
+                self.node.rename_device(device.device, &name).await?;
+                self.devices().await
+            }
+            DeviceRequest::Revoke { device, dry_run, void } => {
+                self.remove_device(&device, dry_run, void).await
+            }
+            DeviceRequest::Answer { pairing, same } => {
+                paired(self.node.answer_pairing(pairing, same).await)?;
+                Ok(Response::Done("the new device is one of yours".to_owned()))
+            }
+        }
+    }
+
     pub(super) async fn devices(&self) -> Result<Response, Failure> {
         let devices = self.node.devices().await?;
-        Ok(Response::Devices(
-            devices
-                .into_iter()
-                .map(|device| DeviceReport {
-                    id: device.device.to_string(),
-                    name: device.name,
-                    this: device.this,
-                })
-                .collect(),
-        ))
-    }
-
-    pub(super) async fn members(&self, document: &str) -> Result<Response, Failure> {
-        let doc = self.node.doc(document).await?;
-        let mut reports = Vec::new();
-        let people = self.node.people().await?;
-        for member in doc.members().await? {
-            reports.push(MemberReport {
-                who: told_apart(&member.who, &people),
-                role: member.role.to_string(),
-                via: member.via.as_ref().map(ToString::to_string),
-                expires_ms: member.expires,
-                devices: member.devices.iter().map(|device| device.device_name.clone()).collect(),
-                synced: match member.who.person {
-                    Some(person) => doc.synced_with(person).await?,
-                    None => false,
-                },
-            });
-        }
-        Ok(Response::Members(reports))
-    }
-
-    pub(super) async fn grant(&self, document: &str, person: &str, role: Role) -> Result<Response, Failure> {
-        let doc = self.node.doc(document).await?;
-        let id = self.node.person(person).await?;
-        let (name, document) = (self.person_name(id).await?, doc.name());
-        let present = member(&doc, id).await?;
-        if let Some(present) = &present {
-            if present.owner {
-                return Err(owned(&name, &document));
-            }
-            if present.role >= role && present.expires.is_none() {
-                return Ok(Response::Done(format!(
-                    "{name} may {} {document} already; nothing was changed",
-                    verb(present.role)
-                )));
-            }
-        }
-        doc.grant(id, role).await?;
-        let first = if present.is_none() { "; they accept it first" } else { "" };
-        Ok(Response::Done(format!("{name} may now {} {document}{first}", verb(role))))
-    }
-
-    pub(super) async fn revoke(&self, document: &str, person: &str) -> Result<Response, Failure> {
-        let doc = self.node.doc(document).await?;
-        let id = self.node.person(person).await?;
-        let (name, document) = (self.person_name(id).await?, doc.name());
-        let before = member(&doc, id).await?;
-        if before.as_ref().is_some_and(|before| before.owner) {
-            return Err(owned(&name, &document));
-        }
-        match doc.revoke(id).await {
-            Err(Error::Command(CommandError::NothingToRevoke(_))) => {
-                return Err(Failure::new(
-                    FailureCode::NotAllowed,
-                    nothing_to_revoke(&name, &document, before),
-                ));
-            }
-            revoked => revoked?,
-        }
-        let Some(left) = member(&doc, id).await? else {
-            return Ok(Response::Done(format!(
-                "{name} has no role in {document} any more; what you had accepted stays"
-            )));
+        let report = |device: katori::DeviceInfo| DeviceReport {
+            id: device.device.to_string(),
+            name: device.name,
+            this: device.this,
         };
-        Ok(Response::Done(format!(
-            "what you gave {name} in {document} is revoked, but they may still {} it{}",
-            verb(left.role),
-            through(&left)
-        )))
+        Ok(Response::Devices(devices.into_iter().map(report).collect()))
     }
 
-    /// What a person calls itself, or the beginning of its id.
-    async fn person_name(&self, id: PersonId) -> Result<String, Failure> {
-        let people = self.node.people().await?;
-        let known = people.into_iter().find(|who| who.person == Some(id));
-        Ok(known.map_or_else(|| id.short(), |who| who.person_name))
+    async fn remove_device(&self, device: &str, dry_run: bool, void: bool) -> Result<Response, Failure> {
+        let device = self.node.device(device).await?;
+        let options = RemoveOptions::default().keep(!void);
+        if dry_run {
+            let found = self.node.would_remove_device(device.device, options).await?;
+            let names = self.names().await?;
+            return Ok(access::consequences(&found, format!("removing {}", device.name), &names));
+        }
+        if device.this {
+            return Err(Failure::usage(format!(
+                "{} is the device this runs on; nothing was changed: remove it on another of yours",
+                device.name
+            )));
+        }
+        self.node.remove_device(device.device, options).await?;
+        let granted = if void {
+            "what it granted and revoked for you counts no more"
+        } else {
+            "what it granted for you stays"
+        };
+        Ok(Response::Done(format!("{} is removed for ever; what it wrote stays, and {granted}", device.name)))
     }
 
-    pub(super) async fn leave(&self, document: &str) -> Result<Response, Failure> {
-        let doc = self.node.doc(document).await?;
-        doc.leave().await?;
-        Ok(Response::Done(format!("left {}", doc.name())))
-    }
-
-    pub(super) async fn why(&self, name: &str, document: &str) -> Result<Response, Failure> {
-        let doc = self.node.doc(document).await?;
-        let principal = self.principal(name).await?;
-        let explanation = doc.why(principal).await?;
-        Ok(Response::Explanation(ExplanationReport {
-            who: name.to_owned(),
-            role: explanation.role.map(|role| role.to_string()),
-            chains: {
-                let people = self.node.people().await?;
-                explanation.chains.iter().map(|chain| chains::report(chain, &people)).collect()
-            },
-            lines: self.in_names(explanation.to_string(), &doc).await?.lines().map(str::to_owned).collect(),
-        }))
-    }
-
-    /// Names in place of what stands for ids.
-    async fn in_names(&self, mut text: String, doc: &Doc) -> Result<String, Failure> {
-        for known in self.node.people().await? {
-            if let Some(person) = known.person {
-                text = text.replace(&format!("person {}", person.short()), &known.person_name);
+    pub(super) async fn contact_request(&self, request: ContactRequest) -> Result<Response, Failure> {
+        match request {
+            ContactRequest::Ls => {
+                let contacts = self.node.contacts().await?;
+                Ok(Response::Contacts(contacts.iter().map(contact).collect()))
+            }
+            ContactRequest::Verify { who, how, same } => self.verify(&who, how.as_deref(), same).await,
+            ContactRequest::Rename { who, name } => {
+                let (id, before) = self.somebody(&who).await?;
+                self.node.rename_contact(id, name.as_deref()).await?;
+                let now = self.names().await?.person(id);
+                Ok(Response::Done(format!("{before} is called {now} on your devices")))
+            }
+            ContactRequest::Block { who } => {
+                let (id, name) = self.somebody(&who).await?;
+                self.node.block(id).await?;
+                Ok(Response::Done(format!(
+                    "the devices of {name} are refused from now on; what is shared with them stays so until you revoke it"
+                )))
+            }
+            ContactRequest::Unblock { who } => {
+                let (id, name) = self.somebody(&who).await?;
+                self.node.unblock(id).await?;
+                Ok(Response::Done(format!("the devices of {name} may connect again")))
             }
         }
-        Ok(text.replace(&doc.id().short(), &doc.name()))
     }
 
-    /// A person, or else one of the devices that are known.
-    async fn principal(&self, name: &str) -> Result<Principal, Failure> {
-        if let Ok(device) = name.parse() {
-            let persons_too = self.node.person(name).await;
-            return Ok(persons_too.map_or(Principal::Device(device), Principal::Person));
+    /// The number to compare, or what was noted once somebody did.
+    async fn verify(&self, who: &str, how: Option<&str>, same: bool) -> Result<Response, Failure> {
+        let (id, name) = self.somebody(who).await?;
+        if id == self.node.me().person {
+            return Err(katori::Error::Yourself.into());
         }
-        Ok(Principal::Person(self.node.person(name).await?))
+        if !same {
+            return Ok(Response::Safety(SafetyReport {
+                who: WhoReport { name, person: Some(id.to_string()), device: None },
+                safety_number: self.node.safety_number(id).to_string(),
+            }));
+        }
+        self.node.mark_verified(id, how.unwrap_or(COMPARED)).await?;
+        Ok(Response::Done(format!("noted: {name} is who they say")))
+    }
+
+    async fn somebody(&self, who: &str) -> Result<(katori::PersonId, String), Failure> {
+        let id = self.node.person(who).await?;
+        Ok((id, self.names().await?.person(id)))
+    }
+
+    pub(super) async fn group_request(&self, request: GroupRequest) -> Result<Response, Failure> {
+        match request {
+            GroupRequest::New { name } => {
+                super::check_name(&name)?;
+                let group = self.node.create_group(&name).await?;
+                self.group(&group).await
+            }
+            GroupRequest::Ls => {
+                let mut reports = Vec::new();
+                let names = self.names().await?;
+                for group in self.node.groups().await? {
+                    reports.push(group_report(&group, &names).await?);
+                }
+                Ok(Response::Groups(reports))
+            }
+            GroupRequest::Members { group } => self.group(&self.node.group(&group).await?).await,
+            GroupRequest::Add { group, who, full } => {
+                let group = self.node.group(&group).await?;
+                group.add(self.node.person(&who).await?, full).await?;
+                self.group(&group).await
+            }
+            GroupRequest::Remove { group, who } => {
+                let group = self.node.group(&group).await?;
+                group.remove(self.node.person(&who).await?).await?;
+                self.group(&group).await
+            }
+        }
+    }
+
+    async fn group(&self, group: &Group) -> Result<Response, Failure> {
+        Ok(Response::Group(group_report(group, &self.names().await?).await?))
+    }
+
+    pub(super) async fn recovery_request(&self, request: RecoveryRequest) -> Result<Response, Failure> {
+        match request {
+            RecoveryRequest::Words { done: false } => match self.node.recovery_words().await? {
+                Some(phrase) => {
+                    Ok(Response::Words(WordsReport { recovery_words: phrase.words().as_str().to_owned() }))
+                }
+                None => Err(Failure::not_found(
+                    "the recovery words are not kept here any more; they were shown once, and only the paper has them",
+                )),
+            },
+            RecoveryRequest::Words { done: true } => {
+                self.node.forget_recovery_words().await?;
+                Ok(Response::Done("the recovery words are erased here; keep the paper safe".to_owned()))
+            }
+            RecoveryRequest::Help { who } => {
+                let person = match who {
+                    Some(who) => self.node.person(&who).await?,
+                    None => self.node.me().person,
+                };
+                let ticket = self.node.help_recover(person).await?;
+                Ok(Response::Ticket(self.ticket_report(&ticket, false, false)))
+            }
+        }
     }
 }
 
-async fn member(doc: &Doc, person: PersonId) -> Result<Option<Member>, Failure> {
-    Ok(doc.members().await?.into_iter().find(|member| member.who.person == Some(person)))
+async fn group_report(group: &Group, names: &Names) -> Result<GroupReport, Failure> {
+    let members = group.members().await?;
+    let report = |member: &katori::GroupMember| GroupMemberReport {
+        who: names.who(&member.who),
+        full: member.full,
+        is_group: member.is_group,
+    };
+    Ok(GroupReport {
+        id: group.id().to_string(),
+        name: group.name(),
+        members: members.iter().map(report).collect(),
+    })
 }
 
-fn owned(name: &str, document: &str) -> Failure {
-    let message = format!("{name} owns {document}, so their role cannot change; nothing was changed");
-    Failure::new(FailureCode::NotAllowed, message)
+fn contact(contact: &Contact) -> ContactReport {
+    ContactReport {
+        id: contact.person.to_string(),
+        name: contact.name().to_owned(),
+        own_name: contact.petname.as_ref().map(|_| contact.own_name.clone()),
+        verified: contact
+            .verified
+            .as_ref()
+            .map(|verified| VerifiedReport { how: verified.how.clone(), when_ms: verified.when }),
+        blocked: contact.blocked,
+        clash: contact.clash,
+        devices: contact.devices.iter().map(|device| device.name.clone()).collect(),
+        shared: contact.shared.iter().map(|place| place.name.clone()).collect(),
+    }
 }
 
-/// Through whom a role comes, as the end of a sentence.
-fn through(member: &Member) -> String {
-    member.via.as_ref().map(|via| format!(", through {via}")).unwrap_or_default()
-}
-
-fn nothing_to_revoke(name: &str, document: &str, present: Option<Member>) -> String {
-    match present {
-        Some(member) => format!(
-            "{name} may {} {document}{}, and not through you; nothing was revoked: ask them, or the owner",
-            verb(member.role),
-            through(&member)
+/// How a pairing ended, as a failure unless both said that the digits are the same.
+fn paired(end: PairingEnd) -> Result<(), Failure> {
+    let why = match end {
+        PairingEnd::Paired => return Ok(()),
+        PairingEnd::RefusedHere => "you said that the digits differ",
+        PairingEnd::RefusedThere => "the other device says that the digits differ",
+        PairingEnd::CommitmentBroken => "what came from here was changed on its way",
+        PairingEnd::Unconfirmed => {
+            return Err(Failure::new(
+                FailureCode::NotAllowed,
+                "nobody compared the digits in time, here or there; nothing was granted: make a new ticket with \
+                 both devices at hand",
+            ));
+        }
+        PairingEnd::Gone => return Err(gone()),
+        PairingEnd::BrokenOff | _ => {
+            return Err(Failure::new(
+                FailureCode::Unreachable,
+                "the other device went away before both had said yes; nothing was granted: make a new ticket",
+            ));
+        }
+    };
+    Err(Failure::new(
+        FailureCode::NotAllowed,
+        format!(
+            "{why}; nothing was granted: somebody may be in between, so make a new ticket and hand it over in person"
         ),
-        None => format!("{name} has no role in {document}; nothing was revoked"),
-    }
+    ))
 }
 
-fn verb(role: Role) -> &'static str {
-    match role {
-        Role::Relay => "carry",
-        Role::Read => "read",
-        Role::Write => "write",
-        Role::Admin => "administer",
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Somebody, with the beginning of the id where another person has the same name.
-pub(super) fn told_apart(somebody: &Who, people: &[Who]) -> WhoReport {
-    let mut report = who(somebody);
-    let namesakes = people.iter().filter(|known| known.person_name == somebody.person_name).count();
-    if namesakes > 1
-        && let Some(person) = somebody.person
-    {
-        report.name = format!("{} [{}]", report.name, person.short());
-    }
-    report
-}
-
-pub(super) fn who(who: &Who) -> WhoReport {
-    WhoReport {
-        name: who.to_string(),
-        person: who.person.map(|person| person.to_string()),
-        device: who.device.map(|device| device.to_string()),
+    #[test]
+    fn a_pairing_that_did_not_come_about_says_why() {
+        assert!(paired(PairingEnd::Paired).is_ok());
+        for (end, code, words) in [
+            (PairingEnd::RefusedHere, 5, "you said"),
+            (PairingEnd::RefusedThere, 5, "other device says"),
+            (PairingEnd::Unconfirmed, 5, "in time"),
+            (PairingEnd::Gone, 5, "before you answered"),
+            (PairingEnd::BrokenOff, 7, "went away"),
+        ] {
+            let failure = paired(end).unwrap_err();
+            assert_eq!(failure.code.exit_code(), code, "{failure}");
+            assert!(failure.message.contains(words) && failure.message.contains("nothing was granted"));
+        }
     }
 }

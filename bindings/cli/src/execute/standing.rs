@@ -3,7 +3,7 @@
 use katori_net::PeerState;
 
 use super::Executor;
-use super::people::who;
+use super::names::who;
 use crate::failure::Failure;
 use crate::report::{PeerReport, StatusReport};
 use crate::response::Response;
@@ -46,6 +46,12 @@ impl Executor {
             held: documents.iter().map(|document| document.held).sum(),
             connected: peers.iter().filter(|peer| peer.state == "connected").count() as u64,
             peers: peers.len() as u64,
+            spaces: self.node.spaces().await?.iter().filter(|space| space.standing.has_content()).count()
+                as u64,
+            offers: self.node.offers().await?.len() as u64,
+            waiting: self.waiting().await?,
+            // What cannot be read is still there.
+            recovery_words_kept: !matches!(self.node.recovery_words().await, Ok(None)),
         })))
     }
 

@@ -1,4 +1,4 @@
-//! Tickets: for one's own devices, for guests, and those one was given.
+//! Tickets that are made here: for one's own devices, and for guests.
 
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -9,9 +9,8 @@ use tokio::time::timeout;
 
 use super::{Events, Executor};
 use crate::failure::{Failure, FailureCode};
-use crate::report::TicketReport;
+use crate::report::{PairingReport, TicketReport};
 use crate::response::{Event, Response};
-use crate::start;
 
 /// How often a waiting invitation looks whether somebody has come: nothing announces it.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -19,21 +18,57 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const FIRST_SYNC: Duration = Duration::from_secs(10);
 
 /// What an invitation offers: what is not said is as the facade has it.
-pub(super) fn offer(role: Role, expires: Option<Duration>, uses: Option<u32>, share: bool) -> InviteOptions {
+pub(super) fn offer(
+    role: Role,
+    expires: Option<Duration>,
+    uses: Option<u32>,
+    share: bool,
+    confirm: bool,
+) -> InviteOptions {
     let usual = InviteOptions::new(role);
-    usual.expires(expires.or(usual.expires)).uses(uses.or(usual.uses)).share(share || usual.share)
+    let usual = usual.expires(expires.or(usual.expires)).uses(uses.or(usual.uses));
+    usual.share(share || usual.share).confirm(confirm)
 }
 
 impl Executor {
-    pub(super) async fn add_device(&self, wait: bool, events: &Events) -> Result<Response, Failure> {
+    /// Shows a ticket, then the digits of whoever uses it; ends when one was let in. Whoever asked for this says
+    /// whether the digits are the same, in a request of its own.
+    pub(super) async fn add_device(&self, events: &Events) -> Result<Response, Failure> {
         let before = self.node.devices().await?.len();
+        let mut pairings = self.node.pairings();
         let ticket = self.node.invite_device().await?;
-        let report = self.ticket_report(&ticket, wait);
-        if !wait {
-            return Ok(Response::Ticket(report));
+        let nobody_looks = || Failure::failed("nobody looks any more; no device was added");
+        let report = self.ticket_report(&ticket, true, true);
+        events.send(Event::Ticket(report)).await.map_err(|_| nobody_looks())?;
+        let mut look = tokio::time::interval(LOOK_AGAIN);
+        // The pairings whose digits were shown.
+        let mut shown = BTreeSet::new();
+        loop {
+            tokio::select! {
+                pairing = pairings.next() => {
+                    let Some(pairing) = pairing else { return Err(Failure::failed("the hub was stopped")) };
+                    shown.insert(pairing.id);
+                    let asked = PairingReport {
+                        pairing: Some(pairing.id),
+                        with: pairing.name.clone(),
+                        digits: pairing.digits.to_string(),
+                    };
+                    events.send(Event::Pairing(asked)).await.map_err(|_| nobody_looks())?;
+                }
+                _ = look.tick() => {
+                    // In this order: a device that was let in is one of the family before its pairing is over.
+                    let open: BTreeSet<u64> =
+                        self.node.pairing_requests().iter().map(|pairing| pairing.id).collect();
+                    if self.node.devices().await?.len() > before {
+                        break;
+                    }
+                    if !shown.is_subset(&open) {
+                        self.node.revoke_invitation(ticket.secret().public()).await?;
+                        return Err(gone());
+                    }
+                }
+            }
         }
-        let come = async || Ok(self.node.devices().await?.len() > before);
-        self.until(Event::Ticket(report), events, come).await?;
         // It has its answer when it connects as one of the family; then it is given what there is.
         let connected = async || Ok(self.peers().iter().any(|peer| peer.state == "connected"));
         // If it does not connect now, it does when its own hub runs.
@@ -49,85 +84,60 @@ impl Executor {
         wait: bool,
         events: &Events,
     ) -> Result<Response, Failure> {
-        let doc = self.node.doc(document).await?;
+        let place = self.place(document).await?;
         let persons = async || -> Result<BTreeSet<PersonId>, Failure> {
-            Ok(doc.members().await?.iter().filter_map(|member| member.who.person).collect())
+            Ok(place.members().await?.iter().filter_map(|member| member.who.person).collect())
         };
         let before = persons().await?;
-        let ticket = doc.invite_with(options).await?;
-        let report = self.ticket_report(&ticket, wait);
+        let ticket = place.invite_with(options).await?;
+        let report = self.ticket_report(&ticket, wait, options.confirm);
         if !wait {
             return Ok(Response::Ticket(report));
         }
+        if events.send(Event::Ticket(report)).await.is_err() {
+            return self.members(document).await;
+        }
         let come = async || {
             for guest in persons().await?.difference(&before) {
-                if doc.synced_with(*guest).await? {
+                if place.synced_with(self, *guest).await? {
                     return Ok(true);
                 }
             }
             Ok(false)
         };
-        self.until(Event::Ticket(report), events, come).await?;
+        look_until(come).await?;
         self.members(document).await
     }
 
-    pub(super) async fn join(&self, ticket: &str, events: &Events) -> Result<Response, Failure> {
-        let ticket = parse_ticket(ticket)?;
-        let TicketKind::Document { name, resource, .. } = &ticket.kind else {
-            return Err(Failure::new(
-                FailureCode::Ticket,
-                "this ticket adds a device of your own; use it with `katori init --join` and a new --store",
-            ));
-        };
-        let joined = self.node.join(&ticket);
-        tokio::pin!(joined);
-        let mut look = tokio::time::interval(start::LOOK_AGAIN);
-        let doc = loop {
-            tokio::select! {
-                joined = &mut joined => break joined?,
-                _ = look.tick() => {
-                    let documents = self.node.docs().await?;
-                    let come = documents.iter().find(|document| document.id == *resource);
-                    let what = match come {
-                        Some(document) => format!("joining {name}: {} changes have come", document.changes),
-                        None => format!("joining {name}: waiting for {}", ticket.person_name),
-                    };
-                    // Whether anybody looks at the progress makes no difference.
-                    let _ = events.send(start::waiting(what)).await;
-                }
-            }
-        };
-        self.document(&doc).await
-    }
-
-    /// Shows a ticket and stays until it was used, or nobody wants to see it any more.
-    async fn until<F: Future<Output = Result<bool, Failure>>>(
-        &self,
-        shown: Event,
-        events: &Events,
-        come: impl Fn() -> F,
-    ) -> Result<(), Failure> {
-        if events.send(shown).await.is_err() {
-            return Ok(());
-        }
-        look_until(come).await
-    }
-
-    fn ticket_report(&self, ticket: &Ticket, wait: bool) -> TicketReport {
-        let (document, role) = match &ticket.kind {
+    /// `stays` says that this process lets in whoever uses the ticket, hub or not.
+    pub(super) fn ticket_report(&self, ticket: &Ticket, stays: bool, confirm: bool) -> TicketReport {
+        let (purpose, document, role) = match &ticket.kind {
             TicketKind::Document { resource, role, .. } => {
-                (Some(resource.to_string()), Some(role.to_string()))
+                ("document", Some(resource.to_string()), Some(role.to_string()))
             }
-            TicketKind::Device => (None, None),
+            TicketKind::Device => ("device", None, None),
+            TicketKind::Recovery { .. } => ("recovery", None, None),
         };
         TicketReport {
             ticket: ticket.to_string(),
+            purpose: purpose.to_owned(),
             document,
             role,
+            invitation: ticket.secret().public().to_string(),
+            confirm,
             expires_ms: ticket.expires,
-            hub: self.hub || wait,
+            hub: self.hub || stays,
         }
     }
+}
+
+/// A pairing was over before anybody here had answered.
+pub(super) fn gone() -> Failure {
+    Failure::new(
+        FailureCode::NotAllowed,
+        "the other device said that the digits differ, or went away, before you answered; nothing was granted: make a \
+         new ticket, and hand it over in person",
+    )
 }
 
 async fn look_until<F: Future<Output = Result<bool, Failure>>>(
@@ -142,7 +152,7 @@ async fn look_until<F: Future<Output = Result<bool, Failure>>>(
 
 /// Reads a ticket.
 pub(crate) fn parse_ticket(text: &str) -> Result<Ticket, Failure> {
-    text.parse().map_err(|error| Failure::new(FailureCode::Ticket, format!("{error}")))
+    text.trim().parse().map_err(|error| Failure::new(FailureCode::Ticket, format!("{error}")))
 }
 
 #[cfg(test)]

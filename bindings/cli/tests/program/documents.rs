@@ -1,97 +1,15 @@
-//! The program as scripts see it: JSON on the standard output, exit codes that stay, and the same answers with a
-//! hub and without one.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test that cannot run its program fails"
-)]
+//! Documents on one device: edited, read, imported, with a hub and without.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use katori::automerge::AutoCommit;
 use katori::{ObjType, ROOT, Transactable};
 use serde_json::{Value, json};
-use tempfile::TempDir;
 
-/// A store in a temporary folder, and perhaps its hub.
-struct Store {
-    folder: PathBuf,
-    hub: Option<Child>,
-    _temporary: TempDir,
-}
-
-impl Store {
-    fn empty() -> Self {
-        let temporary = tempfile::tempdir().unwrap();
-        Self { folder: temporary.path().join("store"), hub: None, _temporary: temporary }
-    }
-
-    fn new(person: &str) -> Self {
-        let store = Self::empty();
-        store.ok(&["init", "--person", person, "--device", "desk"]);
-        store
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_katori"));
-        command.args(arguments).args(["--json", "--offline", "--bind", "127.0.0.1:0", "--store"]);
-        command.arg(&self.folder).stdin(Stdio::null());
-        command
-    }
-
-    /// The exit code and what was printed.
-    fn run(&self, arguments: &[&str]) -> (i32, Value) {
-        let output = self.command(arguments).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        let json =
-            serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}: {text}"));
-        (output.status.code().unwrap(), json)
-    }
-
-    fn ok(&self, arguments: &[&str]) -> Value {
-        let (code, json) = self.run(arguments);
-        assert_eq!(code, 0, "{arguments:?}: {json}");
-        json
-    }
-
-    fn fails(&self, code: i32, arguments: &[&str]) -> String {
-        let (found, json) = self.run(arguments);
-        assert_eq!(found, code, "{arguments:?}: {json}");
-        json["error"]["message"].as_str().unwrap().to_owned()
-    }
-
-    fn serve(&mut self) -> Value {
-        let mut hub = self.command(&["serve"]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(hub.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        self.hub = Some(hub);
-        serde_json::from_str(&line).unwrap()
-    }
-
-    fn kill(&mut self) {
-        let mut hub = self.hub.take().unwrap();
-        hub.kill().unwrap();
-        hub.wait().unwrap();
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.folder.join("hub.sock")
-    }
-}
-
-impl Drop for Store {
-    fn drop(&mut self) {
-        if self.hub.is_some() {
-            self.kill();
-        }
-    }
-}
+use crate::store::Store;
 
 fn write(folder: &Path, name: &str, content: &[u8]) -> String {
     let file = folder.join(name);
@@ -219,50 +137,6 @@ fn documents_go_through_files() {
     store.ok(&["forget", "copy", "--yes"]);
     assert_eq!(store.ok(&["ls"]).as_array().unwrap().len(), 1);
     assert_eq!(store.ok(&["ls", "--all"]).as_array().unwrap().len(), 3);
-}
-
-#[test]
-fn a_ticket_without_a_hub_works_once_one_runs() {
-    let mut ana = Store::new("Ana");
-    ana.ok(&["new", "list"]);
-    ana.ok(&["set", "list", "milk", "2"]);
-    let invited = ana.ok(&["invite", "list", "--role", "read"]);
-    assert_eq!((&invited["hub"], &invited["role"]), (&json!(false), &json!("read")));
-    let ticket = invited["ticket"].as_str().unwrap();
-    let mut ben = Store::new("Ben");
-    ben.fails(7, &["join", ticket]);
-    ana.serve();
-    ben.ok(&["join", ticket]);
-    assert_eq!(ben.ok(&["cat", "list"])["value"], json!({ "milk": 2 }));
-    assert!(ben.fails(5, &["set", "list", "milk", "3"]).contains("nothing was changed"));
-    let carol = Store::new("Carol");
-    carol.fails(6, &["join", ticket]);
-    let other = ben.ok(&["id"])["person"].as_str().unwrap().to_owned();
-    assert_eq!(
-        ana.ok(&["grant", "list", "Ben", "--role", "read"])["done"],
-        "Ben may read list already; nothing was changed"
-    );
-    assert!(ben.fails(5, &["revoke", "list", "Ana"]).contains("Ana owns list"));
-    ana.ok(&["revoke", "list", "Ben"]);
-    assert!(ana.fails(5, &["revoke", "list", &other]).contains("Ben has no role in list"));
-    let why = ana.ok(&["why", "Ben", "list"]);
-    assert!(why["role"].is_null() && why["lines"].to_string().contains("revoked by Ana"), "{why}");
-    let grant = &why["chains"][0]["grants"][0];
-    assert_eq!((&grant["status"], &grant["by"]["name"]), (&json!("revoked"), &json!("Ana")), "{why}");
-    ben.serve();
-    let lost = |_| ben.ok(&["ls"])[0]["standing"] == "left";
-    assert!((0..500).any(lost), "Ben hears of it");
-    assert_eq!(ben.ok(&["cat", "list"])["value"], json!({ "milk": 2 }));
-    for command in [
-        &["held", "list"][..],
-        &["log", "list"],
-        &["members", "list"],
-        &["export", "list"],
-        &["why", "Ben", "list"],
-    ] {
-        ben.ok(command);
-    }
-    assert!(ben.fails(5, &["set", "list", "milk", "3"]).contains("nothing was changed"));
 }
 
 #[test]

@@ -1,0 +1,404 @@
+//! Invitations: making and ending them, and letting in those who come.
+
+use katori_acl::{
+    Access, Audience, Capacity, Claim, DeviceId, Invitation, InviteKey, Issuer, Member, PersonId, Record,
+    ResourceId, RosterAction, RosterOperation, Subject, UnverifiedRecord, VerifiedClaim,
+};
+
+use super::members::Giving;
+use super::{Answer, CommandError, Next, Offer};
+use crate::engine::open_invite::MAX_REQUESTS;
+use crate::engine::{Action, Engine, Event, InvitePurpose, JoinRequest, OpenInvite, RequestState, Standing};
+use crate::time::Timestamp;
+
+/// What an invitation lets in to, for whoever holds its ticket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// What the document or space is called.
+    pub name: String,
+    /// The role it gives.
+    pub role: katori_acl::Role,
+    /// How many changes it has; of a space, its documents together.
+    pub changes: u64,
+    /// How many bytes they have.
+    pub bytes: u64,
+    /// How many documents a space has.
+    pub documents: u64,
+}
+
+impl Engine {
+    pub(super) fn invite(
+        &mut self,
+        document: ResourceId,
+        offer: Offer,
+        key: InviteKey,
+        uses: Option<u32>,
+        confirm: bool,
+    ) -> Result<Next, CommandError> {
+        let giving = Giving { to: Audience::Invite(key), offer, uses, confirm, redeems: None };
+        let record = self.grant(document, giving)?;
+        let Offer { role, share, expires } = offer;
+        let purpose = InvitePurpose::Document { document, role, grant: record.id(), share };
+        self.open_invite(OpenInvite { confirm, ..OpenInvite::new(key, purpose, expires, uses) });
+        Ok(Next::Records(vec![record], Answer::Done))
+    }
+
+    pub(super) fn invite_device(
+        &mut self,
+        key: InviteKey,
+        expires: Option<u64>,
+    ) -> Result<Next, CommandError> {
+        self.require_full()?;
+        self.open_invite(OpenInvite::new(key, InvitePurpose::Device, expires, Some(1)));
+        Ok(Next::Records(Vec::new(), Answer::Done))
+    }
+
+    pub(super) fn invite_recovery(
+        &mut self,
+        key: InviteKey,
+        person: PersonId,
+        expires: Option<u64>,
+    ) -> Result<Next, CommandError> {
+        if self.registry.roster(person).is_none() {
+            return Err(CommandError::UnknownPerson(person));
+        }
+        self.open_invite(OpenInvite::new(key, InvitePurpose::Recovery { person }, expires, Some(1)));
+        Ok(Next::Records(Vec::new(), Answer::Done))
+    }
+
+    fn open_invite(&mut self, invite: OpenInvite) {
+        self.write([invite.row()]);
+        self.invites.insert(invite.key, invite);
+    }
+
+    pub(super) fn uninvite(&mut self, key: InviteKey) -> Result<Next, CommandError> {
+        let (mut records, mut known) = (Vec::new(), false);
+        if let Some(invite) = self.invites.remove(&key) {
+            self.write([OpenInvite::end(&key)]);
+            known = true;
+            if let InvitePurpose::Document { document, grant, .. } = invite.purpose {
+                let issuer = self.registry.revocable(self.me.device(), document).get(&grant).copied();
+                records.extend(issuer.and_then(|issuer| self.sign_revoke(document, grant, issuer, false)));
+            }
+        } else if let Some((document, invitation, issuer)) = self.invitation_to_end(&key) {
+            known = true;
+            records.extend(self.sign_revoke(document, invitation.grant, issuer, false));
+        }
+        if known { Ok(Next::Records(records, Answer::Done)) } else { Err(CommandError::InviteInvalid) }
+    }
+
+    /// An invitation that another device made, and that this one may end.
+    fn invitation_to_end(&self, key: &InviteKey) -> Option<(ResourceId, Invitation, Issuer)> {
+        let (access, invitation) = self.invitation(key)?;
+        let revocable = self.registry.revocable(self.me.device(), access.resource);
+        let issuer = revocable.get(&invitation.grant)?;
+        Some((access.resource, invitation, *issuer))
+    }
+
+    /// A live invitation, whoever made it.
+    fn invitation(&self, key: &InviteKey) -> Option<(std::sync::Arc<Access>, Invitation)> {
+        let accepted = self.documents.iter().filter(|(_, state)| state.standing == Standing::Accepted);
+        accepted.filter_map(|(document, _)| self.registry.access(*document)).find_map(|access| {
+            let found = access.invites().iter().find(|invitation| invitation.key == *key).copied();
+            found.map(|invitation| (access, invitation))
+        })
+    }
+
+    /// What an open invitation lets in to.
+    #[must_use]
+    pub fn preview(&self, key: &InviteKey) -> Option<Preview> {
+        let (document, role) = match self.invites.get(key).map(|invite| invite.purpose) {
+            Some(InvitePurpose::Document { document, role, .. }) => (document, role),
+            Some(InvitePurpose::Device | InvitePurpose::Recovery { .. }) => return None,
+            None => self.invitation(key).map(|(access, invitation)| (access.resource, invitation.role))?,
+        };
+        let name = self.registry.access(document)?.name.clone();
+        let born = self.registry.documents_in(document);
+        let mut preview = Preview { name, role, changes: 0, bytes: 0, documents: born.len() as u64 };
+        for document in born.iter().chain([&document]) {
+            if let Some(state) = self.documents.get(document) {
+                preview.changes += state.summary.changes;
+                preview.bytes += state.summary.bytes;
+            }
+        }
+        Some(preview)
+    }
+
+    /// Redeems an invitation: an ordinary grant to the joiner's person, or a place in the roster.
+    pub(super) fn redeem(
+        &mut self,
+        now: Timestamp,
+        claim: &VerifiedClaim,
+        roster: Vec<Vec<u8>>,
+    ) -> Result<Next, CommandError> {
+        let Some(mut invite) = self.invites.get(&claim.claim().invite).cloned() else {
+            return self.redeem_for_another(now, claim.claim(), &roster);
+        };
+        let joiner = claim.claim().joiner;
+        if claim.claim().person.is_some_and(|person| self.blocked.contains(&person)) {
+            return Err(CommandError::InviteInvalid);
+        }
+        let again = invite.used_by.contains(&joiner);
+        if invite.uses == Some(0) && !again {
+            return Err(CommandError::InviteInvalid);
+        }
+        if invite.is_over(now.0) {
+            return Err(CommandError::InviteExpired);
+        }
+        let state = invite.requests.get(&joiner).map(|request| request.state);
+        let next = match invite.purpose {
+            InvitePurpose::Device => self.redeem_device(claim)?,
+            InvitePurpose::Recovery { person } => self.redeem_recovery(person),
+            InvitePurpose::Document { document, role, grant, share } => {
+                let live = self.registry.access(document).is_some_and(|access| {
+                    access.invites().iter().any(|invitation| invitation.grant == grant)
+                });
+                if !live && !again {
+                    return Err(CommandError::InviteInvalid);
+                }
+                if invite.confirm && state != Some(RequestState::Admitted) {
+                    return self.hear_request(now, invite, claim.claim(), roster);
+                }
+                let giving = Giving {
+                    redeems: Some(grant),
+                    ..Giving::of(Audience::Invite(invite.key), Offer { role, share, expires: None })
+                };
+                self.redeem_document(now, claim.claim(), &roster, document, giving)?
+            }
+        };
+        if !again {
+            invite.uses = invite.uses.map(|uses| uses.saturating_sub(1));
+            invite.used_by.insert(joiner);
+        }
+        if state.is_some() || !again {
+            let request = JoinRequest {
+                person: claim.claim().person,
+                name: claim.claim().name.clone(),
+                state: RequestState::Admitted,
+                roster: Vec::new(),
+            };
+            invite.requests.insert(joiner, request);
+            self.open_invite(invite);
+        }
+        Ok(next)
+    }
+
+    /// Notes that somebody wants to come in, for somebody here to say yes or no.
+    fn hear_request(
+        &mut self,
+        now: Timestamp,
+        mut invite: OpenInvite,
+        claim: &Claim,
+        roster: Vec<Vec<u8>>,
+    ) -> Result<Next, CommandError> {
+        let person = claim.person.ok_or(CommandError::JoinerUnknown)?;
+        match invite.requests.get(&claim.joiner).map(|request| request.state) {
+            Some(RequestState::Refused) => return Err(CommandError::Declined),
+            Some(RequestState::Waiting) => return Ok(Next::Records(Vec::new(), Answer::Waiting)),
+            Some(RequestState::Admitted | RequestState::Declined) | None => {}
+        }
+        if invite.requests.len() >= MAX_REQUESTS {
+            return Err(CommandError::InviteInvalid);
+        }
+        // The roster is checked now, so that whoever says yes says it to somebody that is what it claims to be.
+        self.check_joiner(now, person, claim.joiner, &roster)?;
+        let key = invite.key;
+        let request = JoinRequest {
+            person: Some(person),
+            name: claim.name.clone(),
+            state: RequestState::Waiting,
+            roster,
+        };
+        invite.requests.insert(claim.joiner, request);
+        self.open_invite(invite);
+        self.act(Action::Notify(Event::Asked {
+            invite: key,
+            device: claim.joiner,
+            person: Some(person),
+            name: claim.name.clone(),
+        }));
+        Ok(Next::Records(Vec::new(), Answer::Waiting))
+    }
+
+    fn check_joiner(
+        &mut self,
+        now: Timestamp,
+        person: PersonId,
+        joiner: DeviceId,
+        roster: &[Vec<u8>],
+    ) -> Result<(), CommandError> {
+        self.admit(now, None, Subject::Roster(person), roster, Vec::new());
+        let belongs = self.registry.roster(person).is_some_and(|roster| roster.contains(&joiner));
+        if belongs { Ok(()) } else { Err(CommandError::JoinerUnknown) }
+    }
+
+    /// Somebody here said yes or no to who waits.
+    pub(super) fn answer(
+        &mut self,
+        now: Timestamp,
+        key: InviteKey,
+        device: DeviceId,
+        admit: bool,
+    ) -> Result<Next, CommandError> {
+        let mut invite = self.invites.get(&key).cloned().ok_or(CommandError::InviteInvalid)?;
+        let uses = invite.uses;
+        let request = invite.requests.get_mut(&device).ok_or(CommandError::NobodyWaits)?;
+        let InvitePurpose::Document { document, role, grant, share } = invite.purpose else {
+            return Err(CommandError::NobodyWaits);
+        };
+        if !admit {
+            request.state = RequestState::Refused;
+            request.roster.clear();
+            self.open_invite(invite);
+            return Ok(Next::Records(Vec::new(), Answer::Done));
+        }
+        if request.state == RequestState::Admitted {
+            return Ok(Next::Records(Vec::new(), Answer::Done));
+        }
+        let person = request.person.ok_or(CommandError::NobodyWaits)?;
+        if uses == Some(0) {
+            return Err(CommandError::InviteInvalid);
+        }
+        let roster = std::mem::take(&mut request.roster);
+        request.state = RequestState::Admitted;
+        self.check_joiner(now, person, device, &roster)?;
+        let offer = Offer { role, share, expires: None };
+        let giving = Giving { redeems: Some(grant), ..Giving::of(Audience::Person(person), offer) };
+        let record = self.grant(document, giving)?;
+        invite.uses = invite.uses.map(|uses| uses.saturating_sub(1));
+        invite.used_by.insert(device);
+        self.open_invite(invite);
+        Ok(Next::Records(vec![record], Answer::Done))
+    }
+
+    /// The holder of an invitation says no to it.
+    pub(super) fn decline(&mut self, claim: &VerifiedClaim) -> Result<Next, CommandError> {
+        let claim = claim.claim();
+        let mut invite = self.invites.get(&claim.invite).cloned().ok_or(CommandError::InviteInvalid)?;
+        if invite.requests.len() >= MAX_REQUESTS && !invite.requests.contains_key(&claim.joiner) {
+            return Err(CommandError::InviteInvalid);
+        }
+        let request = JoinRequest {
+            person: claim.person,
+            name: claim.name.clone(),
+            state: RequestState::Declined,
+            roster: Vec::new(),
+        };
+        invite.requests.insert(claim.joiner, request);
+        self.open_invite(invite);
+        Ok(Next::Records(Vec::new(), Answer::Done))
+    }
+
+    /// Redeems an invitation that another device made, if this one may give what it gives: the grant names the
+    /// invitation, so that all devices together admit no more than it allows.
+    fn redeem_for_another(
+        &mut self,
+        now: Timestamp,
+        claim: &Claim,
+        roster: &[Vec<u8>],
+    ) -> Result<Next, CommandError> {
+        let (access, invitation) = self.invitation(&claim.invite).ok_or(CommandError::InviteInvalid)?;
+        let blocked = claim.person.is_some_and(|person| self.blocked.contains(&person));
+        if invitation.confirm || blocked {
+            return Err(CommandError::InviteInvalid);
+        }
+        if invitation.expires.is_some_and(|expires| expires <= now.0) {
+            return Err(CommandError::InviteExpired);
+        }
+        let person = claim.person.ok_or(CommandError::JoinerUnknown)?;
+        let known = access.role_of_person(&person).is_some();
+        if !known && invitation.uses.is_some_and(|uses| invitation.redeemed >= uses as usize) {
+            return Err(CommandError::InviteInvalid);
+        }
+        let offer = Offer { role: invitation.role, share: invitation.share, expires: None };
+        let giving =
+            Giving { redeems: Some(invitation.grant), ..Giving::of(Audience::Person(person), offer) };
+        self.redeem_document(now, claim, roster, access.resource, giving)
+    }
+
+    fn redeem_device(&mut self, claim: &VerifiedClaim) -> Result<Next, CommandError> {
+        self.require_full()?;
+        let person = self.me.person;
+        let consent = claim.consents_to(person).ok_or(CommandError::JoinerUnknown)?;
+        let claim = claim.claim();
+        let roster = self.registry.roster(person).ok_or(CommandError::JoinerUnknown)?;
+        let mut records = self.bytes_of(Subject::Roster(person));
+        if roster.contains(&claim.joiner) {
+            return Ok(Next::Records(Vec::new(), Answer::Joined { document: None, records }));
+        }
+        let add = Record::RosterOperation(RosterOperation {
+            roster: person,
+            person: None,
+            by: self.me.device(),
+            previous: roster.heads(),
+            action: RosterAction::Add {
+                member: Member::Device(claim.joiner),
+                name: claim.name.clone(),
+                capacity: Capacity::Full,
+                sealing: None,
+                consent: Some(consent),
+            },
+        })
+        .sign(&self.me.key)?;
+        records.push(add.bytes().to_vec());
+        Ok(Next::Records(vec![add], Answer::Joined { document: None, records }))
+    }
+
+    fn redeem_recovery(&self, person: PersonId) -> Next {
+        let records = self.bytes_of(Subject::Roster(person));
+        Next::Records(Vec::new(), Answer::Joined { document: None, records })
+    }
+
+    fn redeem_document(
+        &mut self,
+        now: Timestamp,
+        claim: &Claim,
+        roster: &[Vec<u8>],
+        document: ResourceId,
+        giving: Giving,
+    ) -> Result<Next, CommandError> {
+        let person = claim.person.ok_or(CommandError::JoinerUnknown)?;
+        self.check_joiner(now, person, claim.joiner, roster)?;
+        let access = self.registry.access(document);
+        let has = access.as_ref().and_then(|access| access.role_of_person(&person));
+        let had = access.as_ref().and_then(|access| access.ever_role_of_person(&person));
+        if has.is_none() && had.is_some() {
+            // Whoever was revoked does not come back by an old ticket; a new grant is for an admin to give.
+            return Err(CommandError::InviteInvalid);
+        }
+        let mut new = Vec::new();
+        if has.is_none_or(|role| role < giving.offer.role) {
+            new.push(self.grant(document, Giving { to: Audience::Person(person), ..giving })?);
+        }
+        let mut records = Vec::new();
+        for roster in self.rosters_with(document) {
+            records.extend(self.bytes_of(Subject::Roster(roster)));
+        }
+        for resource in self.registry.space_of(document).into_iter().chain([document]) {
+            records.extend(self.bytes_of(Subject::Resource(resource)));
+        }
+        records.extend(new.iter().map(|record| record.bytes().to_vec()));
+        Ok(Next::Records(new, Answer::Joined { document: Some(document), records }))
+    }
+
+    fn bytes_of(&self, subject: Subject) -> Vec<Vec<u8>> {
+        self.registry.records(&subject).map(|record| record.bytes().to_vec()).collect()
+    }
+
+    /// Takes what redeeming an invitation gave, and accepts the document.
+    pub(super) fn joined(
+        &mut self,
+        now: Timestamp,
+        document: ResourceId,
+        records: &[Vec<u8>],
+    ) -> Result<Next, CommandError> {
+        let genesis = Subject::Resource(document).genesis();
+        let is_genesis = |bytes: &Vec<u8>| UnverifiedRecord::decode(bytes).is_ok_and(|it| it.id() == genesis);
+        if !records.iter().any(is_genesis) {
+            return Err(CommandError::InviteInvalid);
+        }
+        self.set_standing(document, Standing::Accepted);
+        self.admit_given(now, records);
+        Ok(Next::Records(Vec::new(), Answer::Joined { document: Some(document), records: Vec::new() }))
+    }
+}
