@@ -116,7 +116,7 @@ fn the_word_of_the_forkers_own_person_does_not_count() {
     assert_eq!(ben.document.forks()[0].decision, decision);
 }
 
-/// The forker and its accomplice are one person's, and are struck by what `apart` does; Ben's word decides even so.
+/// The forker and its accomplice are one person's, and go on being so whatever `apart` does: the word of Ben, their junior, decides.
 fn bens_word_decides(apart: impl FnOnce(&mut Scene, &Device, &Device)) {
     let mut attack = Attack::new(true);
     attack.begin();
@@ -169,10 +169,11 @@ fn devices_of_a_person_who_never_had_anything_count_as_different_persons() {
     let (id, base) = (scene.document, empty());
     let branches = fork(&base, &actor(&first, id, 1), &["one", "two"]);
     let [lower, higher] = [branches[0].hash(), branches[1].hash()];
-    let mut reader = Replica::new(&scene, &scene.owner);
-    let words = [vouch(&first, id, 1, &[lower]), vouch(&first, id, 2, &[higher]), vouch(&second, id, 1, &[higher])];
-    reader.receive(&first, &branches, &words);
-    assert!(reader.shows(&higher), "the second device's word counts");
+    let mut owner = Replica::new(&scene, &scene.owner);
+    let words =
+        [vouch(&first, id, 1, &[lower]), vouch(&first, id, 2, &[higher]), vouch(&second, id, 1, &[higher])];
+    owner.receive(&first, &branches, &words);
+    assert!(owner.shows(&higher), "the second device's word counts");
 }
 
 #[test]

@@ -161,6 +161,23 @@ fn a_role_by_the_space_is_explained_and_its_end_is_served() {
 }
 
 #[test]
+fn the_persons_of_a_device_are_those_whose_rosters_ever_held_it_here_or_in_the_space() {
+    let Story { mut world, document, olga, ada, ben, cy, .. } = story();
+    let tablet = device(30);
+    world.add(ada.0, &ada.1, &tablet);
+    let access = world.registry.access(document).unwrap();
+    let persons = |device: &DeviceKey| access.persons_of_device(&device.public()).iter().copied();
+    assert!(persons(&tablet).eq([ada.0]), "through the space");
+    assert!(persons(&ben.1).eq([ben.0]) && persons(&olga.1).eq([olga.0]));
+    assert_eq!(persons(&cy.1).count(), 0, "who never had anything is nobody here");
+    world.remove(ada.0, &ada.1, &tablet);
+    let access = world.registry.access(document).unwrap();
+    assert_eq!(access.role_of_device(&tablet.public()), None);
+    assert!(access.persons_of_device(&tablet.public()).iter().eq([&ada.0]), "no removal takes that away");
+    assert_any_order(&world);
+}
+
+#[test]
 fn a_space_that_is_forgotten_gives_nothing_until_it_comes_again() {
     let Story { mut world, space, document, ada, ben, .. } = story();
     assert_eq!(world.role(document, ada.0), Some(Role::Admin));

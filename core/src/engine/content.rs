@@ -58,6 +58,8 @@ pub(super) struct Held {
     /// A timer for the vouch that is owed runs, and was put off so many times.
     pub(super) discharge_postponed: Option<u8>,
     pub(super) reapply: Option<Turn>,
+    /// Peers that are to be told what is here when the present step is stored.
+    pub(super) tell_version: BTreeSet<DeviceId>,
     /// A timer for what is to be written again runs, for this device in this turn.
     pub(super) reapply_turn: Option<Turn>,
     pub(super) serve: BTreeSet<DeviceId>,
@@ -288,6 +290,9 @@ impl Engine {
     pub(super) fn document_stored(&mut self, now: Timestamp, document: ResourceId) {
         if let Some(state) = self.documents.get_mut(&document) {
             state.work.phase = Phase::Idle;
+            for peer in std::mem::take(&mut state.work.tell_version) {
+                self.send_version(now, peer, document);
+            }
         }
         self.serve_followers(now, document);
         let followers: Vec<DeviceId> = self.sessions.keys().copied().collect();

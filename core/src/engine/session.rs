@@ -467,7 +467,15 @@ impl Engine {
         if !self.is_shared(now, document, &peer) || !self.holds_content(document) {
             return;
         }
-        let Some(state) = self.documents.get(&document) else { return };
+        let Some(state) = self.documents.get_mut(&document) else { return };
+        if state.work.phase == Phase::Storing {
+            // What a version says is durable: it counts as a receipt.
+            state.work.tell_version.insert(peer);
+            if let Some(session) = self.sessions.get_mut(&peer) {
+                session.version_sent.insert(document);
+            }
+            return;
+        }
         let frame = Frame::Version {
             document,
             version: (*state.summary.version).clone(),
@@ -514,6 +522,8 @@ impl Engine {
         }
         known.version.merge(version);
         known.vouches.extend(vouches);
+        self.note_sent(document, peer, version);
+        let Some(session) = self.sessions.get(&peer) else { return };
         let answered =
             session.version_sent.contains(&document) || session.asked.contains(&Subject::Resource(document));
         if !answered {
