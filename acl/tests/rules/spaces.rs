@@ -170,7 +170,7 @@ fn the_persons_of_a_device_are_those_whose_rosters_ever_held_it_here_or_in_the_s
     assert!(persons(&tablet).eq([ada.0]), "through the space");
     assert!(persons(&ben.1).eq([ben.0]) && persons(&olga.1).eq([olga.0]));
     assert_eq!(persons(&cy.1).count(), 0, "who never had anything is nobody here");
-    world.remove(ada.0, &ada.1, &tablet);
+    world.remove(ada.0, &ada.1, &tablet, &[]);
     let access = world.registry.access(document).unwrap();
     assert_eq!(access.role_of_device(&tablet.public()), None);
     assert!(access.persons_of_device(&tablet.public()).iter().eq([&ada.0]), "no removal takes that away");

@@ -83,12 +83,14 @@ impl Engine {
                 continue;
             };
             let persons = changed(
-                before.members().chain(before.groups()).map(|(person, _)| person),
+                [&before, &after]
+                    .into_iter()
+                    .flat_map(|access| access.members().chain(access.groups()).map(|(person, _)| person)),
                 |person| before.role_of_person(person),
                 |person| after.role_of_person(person),
             );
             let devices = changed(
-                before.devices().map(|(device, _)| device),
+                [&before, &after].into_iter().flat_map(|access| access.devices().map(|(device, _)| device)),
                 |device| before.role_of_device(device),
                 |device| after.role_of_device(device),
             );

@@ -90,13 +90,13 @@ fn revoked_mid_stream_gets_no_frame_of_content_after_the_word() {
         world.command(olga, revoke).expect("revoked");
         world.write(olga, document, "secret");
         let frames = world.traffic(olga, ben).frames;
-        let word = |frame: &Frame| {
+        let says_so = |frame: &Frame| {
             matches!(frame, Frame::Records { subject, records, .. }
             if *subject == Subject::Resource(document) && records.iter().any(|bytes| is_revocation(bytes)))
         };
-        let said = frames.iter().position(word).expect("he is told");
+        let told = frames.iter().position(says_so).expect("he is told");
         let after =
-            frames.iter().skip(said + 1).filter(|frame| matches!(frame, Frame::Changes { .. })).count();
+            frames.iter().skip(told + 1).filter(|frame| matches!(frame, Frame::Changes { .. })).count();
         assert_eq!(after, 0, "after {steps} steps");
         assert!(!world.keys(ben, document).contains(&"secret".to_owned()), "after {steps} steps");
     }
