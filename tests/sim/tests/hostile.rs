@@ -54,6 +54,7 @@ fn suspicions(world: &mut World, index: DeviceIndex) -> usize {
     events.iter().filter(|event| matches!(event, Event::Suspicious { .. })).count()
 }
 
+/// T11, T13: bytes that are no frame.
 #[test]
 fn garbage_ends_the_session_and_nothing_else() {
     let (mut world, olga, mallory, ben, document) = scene(1);
@@ -67,6 +68,7 @@ fn garbage_ends_the_session_and_nothing_else() {
     assert_unharmed(&mut world, olga, ben, document);
 }
 
+/// T11: damaged packs. Automerge's own loaders return Ok on some of these.
 #[test]
 fn packs_with_flipped_or_missing_bytes_are_counted_and_dropped() {
     let (mut world, olga, mallory, ben, document) = scene(2);
@@ -91,6 +93,7 @@ fn packs_with_flipped_or_missing_bytes_are_counted_and_dropped() {
     assert_unharmed(&mut world, olga, ben, document);
 }
 
+/// T13, orphan flood and a gap in sequence: Automerge queues such changes without end.
 #[test]
 fn a_flood_of_orphans_is_bounded_and_a_missing_sequence_waits() {
     let (mut world, olga, mallory, ben, document) = scene(3);
@@ -118,6 +121,7 @@ fn refit(bytes: &mut [u8]) {
     bytes[4..8].copy_from_slice(&digest[..4]);
 }
 
+/// T11: the mutation fuzz under which Automerge panics or saves what it cannot load again.
 #[test]
 fn mutated_changes_that_pass_the_gate_poison_nobody() {
     let (mut world, olga, mallory, ben, document) = scene(4);
@@ -146,6 +150,7 @@ fn mutated_changes_that_pass_the_gate_poison_nobody() {
     assert!(world.keys(olga, document).contains(&"from ben".to_owned()), "and it opens again");
 }
 
+/// T9: one device, two changes in one place, each shown to another person. Automerge refuses the second for ever.
 #[test]
 fn a_fork_wedges_nothing_the_owners_branch_stays_and_the_other_is_reported() {
     let (mut world, olga, mallory, ben, document) = scene(5);
@@ -191,6 +196,7 @@ fn a_fork_wedges_nothing_the_owners_branch_stays_and_the_other_is_reported() {
     assert_unharmed(&mut world, olga, ben, document);
 }
 
+/// T14: a heap of work that nobody vouches for.
 #[test]
 fn what_is_held_back_has_a_budget() {
     let (mut world, olga, mallory, ben, document) = scene(6);
@@ -214,6 +220,7 @@ fn what_is_held_back_has_a_budget() {
     assert!(suspicions(&mut world, olga) > 0);
 }
 
+/// T17: what somebody who was revoked may still hand over.
 #[test]
 fn somebody_who_lost_the_role_hands_over_little_and_once() {
     let (mut world, olga, mallory, ben, document) = scene(7);
@@ -245,6 +252,7 @@ fn somebody_who_lost_the_role_hands_over_little_and_once() {
     assert_unharmed(&mut world, olga, ben, document);
 }
 
+/// T12, T13: vouches without end.
 #[test]
 fn a_heap_of_vouches_is_bounded() {
     let (mut world, olga, mallory, ben, document) = scene(8);
@@ -260,6 +268,7 @@ fn a_heap_of_vouches_is_bounded() {
     assert_unharmed(&mut world, olga, ben, document);
 }
 
+/// T9, T13: a fork in a hundred.
 #[test]
 fn a_hundred_branches_of_one_actor_close_no_session_and_keep_no_store_shut() {
     let (mut world, olga, mallory, ben, document) = scene(10);
