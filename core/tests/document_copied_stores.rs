@@ -55,8 +55,8 @@ fn two_stores_of_one_key_do_not_sign_against_each_other_without_end() {
 fn what_is_written_in_both_goes_on_and_nothing_of_it_is_lost() {
     let (forker, mut replicas, _) = on_two_branches();
     for round in 0..3 {
-        for number in 0..2 {
-            replicas[number].put(&format!("edit {round} of {number}"));
+        for (number, replica) in replicas.iter_mut().take(2).enumerate() {
+            replica.put(&format!("edit {round} of {number}"));
         }
         sync_all(&mut replicas);
         assert_equal(&replicas);
@@ -75,8 +75,8 @@ fn what_is_written_in_both_goes_on_and_nothing_of_it_is_lost() {
 #[test]
 fn where_the_word_of_the_other_store_names_no_branch_what_was_accepted_stays() {
     let mut scene = Scene::new();
-    let [forker, ben] = [scene.person(), scene.person()];
-    scene.grant_in_order(&[&ben, &forker]);
+    let [forker, ben, cleo] = [scene.person(), scene.person(), scene.person()];
+    scene.grant_in_order(&[&ben, &cleo, &forker]);
     let id = scene.document;
     let branches = fork(&empty(), &actor(&forker, id, 1), &["one", "two"]);
     let [lower, higher] = [branches[0].clone(), branches[1].clone()];
@@ -85,7 +85,9 @@ fn where_the_word_of_the_other_store_names_no_branch_what_was_accepted_stays() {
     ben.receive(&forker, std::slice::from_ref(&higher), &[vouch(&forker, id, 1, &[higher.hash()])]);
     other.put("elsewhere");
     deliver(&other, &mut ben);
-    ben.receive(&forker, std::slice::from_ref(&lower), &[vouch(&forker, id, 2, &[lower.hash()])]);
+    // Cleo, his junior, is on the other branch.
+    let words = [vouch(&forker, id, 2, &[lower.hash()]), vouch(&cleo, id, 1, &[lower.hash()])];
+    ben.receive(&forker, std::slice::from_ref(&lower), &words);
     assert!(ben.shows(&higher.hash()), "Ben has not spoken about this fork, and signs for what he accepted");
     ben.discharge();
     assert!(ben.shows(&higher.hash()));

@@ -7,7 +7,7 @@ use super::resource::ResourceSet;
 use super::{Registry, Voices};
 use crate::access::{Access, Explanation, Forest, LinkStatus, Principal};
 use crate::ids::{DeviceId, PersonId, RecordId, ResourceId};
-use crate::records::{Member, Issuer, Parent, Record, ResourceKind, Signer, Subject, VerifiedRecord};
+use crate::records::{Issuer, Member, Parent, Record, ResourceKind, Signer, Subject, VerifiedRecord};
 use crate::role::Role;
 use crate::roster::Roster;
 use crate::story::{StoryEntry, resource_story, roster_story};

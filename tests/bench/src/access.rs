@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use automerge::{Automerge, Change, ROOT, transaction::Transactable};
 use katori_acl::{
-    Access, Audience, DeviceId, DeviceKey, Genesis, Grant, Inserted, Issuer, Parent, PersonId, Record, RecordId,
-    Registry, ResourceId, ResourceKind, Revoke, Role, Signer, Subject, UnverifiedRecord, VerifiedRecord,
+    Access, Audience, DeviceId, DeviceKey, Genesis, Grant, Inserted, Issuer, Parent, PersonId, Record,
+    RecordId, Registry, ResourceId, ResourceKind, Revoke, Role, Signer, Subject, UnverifiedRecord,
+    VerifiedRecord,
 };
-use katori_core::gate::Limits;
 use katori_core::document::{Batch, Document, DocumentLimits, Peer, Want};
+use katori_core::gate::Limits;
 use katori_core::identity::{Founding, Identity};
 use katori_core::pack::unpack;
 use katori_core::time::Timestamp;
@@ -306,7 +307,9 @@ fn admit(rows: &mut Rows, size: usize) -> Result<()> {
         .map(|batch| {
             let mut changes = Vec::new();
             for pack in &batch.packs {
-                changes.extend(unpack(pack, &Limits::default())?.into_iter().map(|change| change.bytes().to_vec()));
+                changes.extend(
+                    unpack(pack, &Limits::default())?.into_iter().map(|change| change.bytes().to_vec()),
+                );
             }
             Ok(changes)
         })
@@ -315,8 +318,7 @@ fn admit(rows: &mut Rows, size: usize) -> Result<()> {
     let started = Instant::now();
     let mut alone = Automerge::new();
     for changes in raw {
-        let changes: Vec<Change> =
-            changes.into_iter().map(Change::from_bytes).collect::<Result<_, _>>()?;
+        let changes: Vec<Change> = changes.into_iter().map(Change::from_bytes).collect::<Result<_, _>>()?;
         alone.apply_changes(changes)?;
     }
     rows.limit(&format!("apply {CHANGES} changes unsigned, frames of {size}"), started.elapsed());

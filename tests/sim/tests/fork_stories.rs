@@ -496,3 +496,50 @@ fn a_word_that_covers_both_branches_decides_nothing() {
         assert!(shows(&mut world, device, document, "by ben"));
     }
 }
+
+#[test]
+fn lost_work_that_somebody_else_wrote_again_is_still_owed_when_that_is_lost_too() {
+    let mut world = World::new(25);
+    let olga = world.person("olga", 1)[0];
+    let document = world.create(olga, "story");
+    let [carl, ben, wanda, mallory] =
+        ["carl", "ben", "wanda", "mallory"].map(|name| world.member(name, olga, document, Role::Write));
+    world.sync_all(&[olga, carl, ben, wanda, mallory]);
+    let rogue = Rogue::of(&mut world, mallory, document);
+    let empty = world.copy(mallory, document);
+    let branches: Vec<RawChange> = (0..3)
+        .map(|index| rogue.change(&mut empty.clone(), rogue.actor(1), &format!("branch {index}")))
+        .collect();
+    for (counter, (branch, to)) in branches.iter().zip([ben, carl, olga]).enumerate() {
+        let vouch = rogue.vouch(1 + counter as u64, &[branch.hash()]);
+        send(&mut world, &rogue, [mallory, to], &[branch], vec![vouch]);
+        world.write(to, document, &format!("by {to}"));
+    }
+    let bens = format!("by {ben}");
+    // Wanda accepts ben's work, loses it to carl's branch, and in the end writes it again. Then she is a forker too.
+    world.sync(ben, wanda);
+    world.sync(carl, wanda);
+    assert!(shows(&mut world, wanda, document, &bens));
+    assert_eq!(marks(&mut world, wanda, document), 1);
+    let forker = Rogue::of(&mut world, wanda, document);
+    let base = world.copy(wanda, document);
+    let two = ["one", "two"].map(|key| forker.change(&mut base.clone(), forker.actor(1), key));
+    let vouches: Vec<_> =
+        two.iter().zip(50..).map(|(change, counter)| forker.vouch(counter, &[change.hash()])).collect();
+    for to in [carl, ben] {
+        send(&mut world, &forker, [wanda, to], &[&two[0], &two[1]], vouches.clone());
+    }
+    world.sync(ben, carl);
+    assert!(shows(&mut world, ben, document, &bens));
+    // Olga's branch beats carl's, and with it goes what wanda wrote again.
+    world.sync_all(&[olga, carl, ben]);
+    world.sync_all(&[olga, carl, ben]);
+    for device in [olga, carl, ben] {
+        for writer in [olga, carl, ben] {
+            assert!(
+                shows(&mut world, device, document, &format!("by {writer}")),
+                "device {device} lacks {writer}'s"
+            );
+        }
+    }
+}

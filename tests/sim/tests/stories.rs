@@ -270,8 +270,10 @@ fn s19_what_only_somebody_who_was_revoked_too_had_heard_is_held_back() {
     world.revoke(olga, document, ben);
     world.sync(ben, olga);
     assert!(world.keys(olga, document).is_empty(), "nobody who still writes had accepted it");
+    assert!(world.device(olga).held(document).is_empty(), "ben hands over his own work, and he has none");
+    world.sync(anna, olga);
     let held = world.device(olga).held(document);
-    assert_eq!(held.len(), 1, "ben's last session brings it, for olga to take in");
+    assert_eq!(held.len(), 1, "its author's last session brings it, for olga to take in");
     let changes = vec![held[0].hash];
     world.command(olga, Command::TakeIn { document, changes }).expect("taken in");
     assert_eq!(world.keys(olga, document), ["x"]);

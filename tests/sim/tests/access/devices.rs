@@ -190,6 +190,24 @@ fn two_devices_that_remove_each_other_are_told_apart_by_rank() {
 }
 
 #[test]
+fn two_devices_that_removed_each_other_tell_each_other_when_they_meet() {
+    let mut world = World::new(81);
+    let devices = world.person("olga", 2);
+    let (laptop, phone) = (devices[0], devices[1]);
+    let document = world.create(laptop, "own");
+    world.sync(laptop, phone);
+    world.remove_device(phone, laptop, true);
+    world.remove_device(laptop, phone, true);
+    world.sync(laptop, phone);
+    world.sync(laptop, phone);
+    for device in [laptop, phone] {
+        assert_eq!(world.device_role(device, document, laptop), Some(Role::Admin), "device {device}");
+        assert_eq!(world.device_role(device, document, phone), None, "device {device}");
+    }
+    assert!(!world.edit(phone, document, "nope"));
+}
+
+#[test]
 fn the_last_full_device_stays_and_a_strangers_cannot_be_removed() {
     let (mut world, olga, _) = owner(9);
     let ben = world.person("ben", 1)[0];

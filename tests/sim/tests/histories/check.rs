@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use automerge::ChangeHash;
 use katori_acl::{DeviceId, RecordId, Registry, Role, Subject};
 use katori_core::actor::{Claim, claim};
+use katori_core::document::Decision;
 use katori_core::gate::RawChange;
 use katori_core::vouch::Vouch;
 use katori_sim::DeviceIndex;
@@ -22,6 +23,36 @@ const FEW: u64 = 24;
 /// What is not as it has to be: a kind, by which a shorter story of the same is found, and the details.
 pub(crate) type Violation = (&'static str, String);
 
+/// What came up in a history, so that many of them do not pass for want of anything to check.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct CameUp {
+    pub(crate) forks_by_word: usize,
+    pub(crate) forks_by_hash: usize,
+    pub(crate) written_again: usize,
+    pub(crate) held_back: usize,
+    pub(crate) excluded: usize,
+    pub(crate) out_of_a_roster: usize,
+}
+
+impl CameUp {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.forks_by_word += other.forks_by_word;
+        self.forks_by_hash += other.forks_by_hash;
+        self.written_again += other.written_again;
+        self.held_back += other.held_back;
+        self.excluded += other.excluded;
+        self.out_of_a_roster += other.out_of_a_roster;
+    }
+
+    /// Whether each of them did.
+    pub(crate) fn is_everything(self) -> bool {
+        let Self { forks_by_word, forks_by_hash, written_again, held_back, excluded, out_of_a_roster } = self;
+        [forks_by_word, forks_by_hash, written_again, held_back, excluded, out_of_a_roster]
+            .iter()
+            .all(|it| *it > 0)
+    }
+}
+
 /// What a device has: everything that decides what it shows.
 #[derive(Debug, PartialEq, Eq)]
 struct Sets {
@@ -32,7 +63,7 @@ struct Sets {
 
 impl History {
     /// Brings everybody honest together and checks everything.
-    pub(crate) fn end(&mut self) -> Result<(), Violation> {
+    pub(crate) fn end(&mut self) -> Result<CameUp, Violation> {
         self.world.hurry(None);
         self.world.run();
         let before = self.counters();
@@ -69,7 +100,37 @@ impl History {
             }
         }
         self.check_reopening()?;
-        self.check_told()
+        self.check_told()?;
+        Ok(self.came_up())
+    }
+
+    fn came_up(&mut self) -> CameUp {
+        let mut up = CameUp::default();
+        let Some(device) = self.readers().first().copied().filter(|device| self.holds(*device)) else {
+            return up;
+        };
+        let decided = |decision: &Decision| match decision {
+            Decision::Word { .. } => (1, 0),
+            Decision::LowerHash => (0, 1),
+            Decision::Needless => (0, 0),
+        };
+        let view = self.world.device(device).document(self.document);
+        for fork in view.forks() {
+            let (by_word, by_hash) = decided(&fork.decision);
+            up.forks_by_word += by_word;
+            up.forks_by_hash += by_hash;
+        }
+        up.written_again = view.history().filter(|entry| entry.reapplies.is_some()).count();
+        up.held_back = view.held().len();
+        let access = self.world.access(device, self.document).expect("a known document");
+        up.excluded = access.exclusions().len();
+        let rosters = self.all_records();
+        for device in self.devices.clone() {
+            let (id, person) = (self.world.device(device).id(), self.world.person_of(device));
+            let out = rosters.roster(person).is_some_and(|roster| !roster.contains(&id));
+            up.out_of_a_roster += usize::from(out);
+        }
+        up
     }
 
     /// The highest counter of each honest device's vouches.

@@ -72,7 +72,7 @@ const HONEST: [(What, u32); 16] = [
 const HOSTILE: [(What, u32); 8] = [
     (OwnChange, 20),
     (Forge, 14),
-    (Fork, 20),
+    (Fork, 35),
     (VouchMuch, 14),
     (VouchLittle, 12),
     (TwoVouches, 10),

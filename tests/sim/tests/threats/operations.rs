@@ -167,3 +167,40 @@ fn restored_backup_of_the_owner_learns_again_whom_it_had_revoked() {
     world.sync(olga, ben);
     assert!(world.keys(ben, document).contains(&"goes on".to_owned()));
 }
+
+/// T9, T29: two copies of one disk accept two branches of somebody's fork. Neither outbids the other for ever.
+#[test]
+fn key_used_from_two_stores_on_two_branches_of_a_fork_comes_to_rest() {
+    let (mut world, [olga, mallory, ben, rita], document) = scene(7);
+    let copy = world.clone_device(olga);
+    let rogue = katori_sim::Rogue::of(&mut world, mallory, document);
+    let base = world.copy(mallory, document);
+    for (counter, to) in [(10, olga), (11, copy)] {
+        let branch = rogue.change(&mut base.clone(), rogue.actor(1), &format!("branch {counter}"));
+        let vouch = rogue.vouch(counter, &[branch.hash()]);
+        crate::send(&mut world, &rogue, [mallory, to], &[branch], vec![vouch]);
+        world.write(to, document, &format!("on {counter}"));
+    }
+    let mut last = Vec::new();
+    for round in 0.. {
+        for store in [olga, copy] {
+            for friend in [ben, rita] {
+                world.sync(store, friend);
+            }
+        }
+        world.sync(ben, rita);
+        let all: Vec<_> = [olga, copy, ben, rita]
+            .into_iter()
+            .map(|device| (world.keys(device, document), world.device(device).document(document).vouch_ids()))
+            .collect();
+        if all == last {
+            break;
+        }
+        assert!(round < 6, "still moving: {all:?}");
+        last = all;
+    }
+    assert!(last.iter().all(|(keys, _)| *keys == last[0].0), "{last:?}");
+    for key in ["on 10", "on 11"] {
+        assert!(last[0].0.contains(&key.to_owned()), "{:?}", last[0].0);
+    }
+}
