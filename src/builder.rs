@@ -7,16 +7,17 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use katori_acl::{DeviceKey, RecoveryPhrase, Ticket, TicketKind, VerifiedRecord};
+use katori_acl::{DeviceKey, RecoveryPhrase, Ticket, TicketKind};
+use katori_core::engine::{Engine, StoredEngine};
 use katori_core::identity::{Founding, Identity};
-use katori_core::store::{OpenError, Store};
-use katori_net::{Digits, Hub, HubConfig, Network};
+use katori_core::store::{OpenError, Store, Write};
+use katori_net::{Digits, Hub, HubConfig, HubError, Network};
 
 use crate::clock::random;
 use crate::error::Error;
 use crate::host;
 use crate::node::Node;
-use crate::recovery::WordsFile;
+use crate::recovery::{WordsFile, believed};
 
 /// The store in the directory of a node.
 pub const STORE_FILE: &str = "katori.redb";
@@ -114,7 +115,7 @@ impl NodeBuilder {
     pub async fn init(self) -> Result<(Node, RecoveryPhrase), Error> {
         let path = self.prepare_new().await?;
         let phrase = RecoveryPhrase::from_entropy(random()?);
-        let store = self.found(path, &phrase).await?;
+        let store = self.found(path, &phrase, None).await?;
         Ok((self.start(store).await?, phrase))
     }
 
@@ -130,9 +131,7 @@ impl NodeBuilder {
         }
         let path = self.prepare_new().await?;
         let phrase = RecoveryPhrase::from_entropy(random()?);
-        // The words first: a person whose words were never kept could not come back.
-        self.keep_words(&phrase).await?;
-        let store = self.found(path, &phrase).await?;
+        let store = self.found(path, &phrase, Some(phrase.clone())).await?;
         self.start(store).await
     }
 
@@ -163,7 +162,7 @@ impl NodeBuilder {
         let (network, bind) = (self.network, self.bind);
         let confirm = async move |digits| confirm(digits).await;
         let roster = Box::pin(katori_net::pair(ticket, &name, key, network, bind, confirm)).await?;
-        let store = create(path, &identity, &roster).await?;
+        let store = self.create(path, identity.rows(&roster), None).await?;
         let node = self.start(store).await?;
         node.hub().learn(&ticket.devices).await;
         Ok(node)
@@ -189,26 +188,37 @@ impl NodeBuilder {
         let (roster, contacts) = Box::pin(asked).await?;
         let next = RecoveryPhrase::from_entropy(random()?);
         let (identity, roster) = Identity::recover(key, words, &next, roster, self.new_device_name())?;
-        // The words first: from the moment that this device is known, the old ones count no more.
-        self.keep_words(&next).await?;
-        let store = create(path, &identity, &roster).await?;
-        let node = self.start(store).await?;
-        // Nothing says yet what is shared with whom.
-        node.hub().seek(&ticket.devices).await;
-        node.hub().seek(&contacts).await;
-        Ok(node)
+        // Nothing says yet what is shared with whom. Whom to ask is kept from the first, so that this comes to its end
+        // when it is cut short here.
+        let mut rows = identity.rows(&roster);
+        rows.extend(katori_net::rows_to_seek(&[ticket.devices.clone(), contacts].concat()));
+        let store = self.create(path, rows, Some(next)).await?;
+        self.start(store).await
     }
 
     /// The recovery words of this store, if they were not taken yet; they are erased here with that. An app shows
     /// them by [`Node::recovery_words`], which leaves them until they are written down.
     ///
     /// # Errors
-    /// [`Error::RecoveryWords`] if their file cannot be read or erased.
+    /// [`Error::RecoveryWords`] if their file cannot be read or erased, and [`Error::Store`] if the store, which says
+    /// whether they are still those that bring its person back, is in use or cannot be read.
     pub async fn take_recovery_phrase(self) -> Result<Option<RecoveryPhrase>, Error> {
-        let file = WordsFile::beside(&self.directory);
+        let (file, path) = (WordsFile::beside(&self.directory), self.store_path());
         blocking(move || {
-            let phrase = file.read()?;
-            file.erase()?;
+            let kept = file.read()?;
+            if kept.is_empty() {
+                return Ok(None);
+            }
+            let store = match Store::open(path) {
+                Err(OpenError::Missing { .. }) => return Ok(None),
+                opened => opened?,
+            };
+            let identity = Identity::read(&store).map_err(HubError::from)?;
+            let stored = StoredEngine::read(&store).map_err(HubError::from)?;
+            let phrase = believed(&Engine::new(Arc::new(identity), stored, random()?), kept);
+            if phrase.is_some() {
+                file.erase()?;
+            }
             Ok(phrase)
         })
         .await
@@ -216,11 +226,6 @@ impl NodeBuilder {
 
     fn new_device_name(&self) -> String {
         self.device_name.clone().unwrap_or_else(host::device_name)
-    }
-
-    async fn keep_words(&self, phrase: &RecoveryPhrase) -> Result<(), Error> {
-        let (file, phrase) = (WordsFile::beside(&self.directory), phrase.clone());
-        blocking(move || file.write(&phrase)).await
     }
 
     fn store_path(&self) -> PathBuf {
@@ -247,7 +252,12 @@ impl NodeBuilder {
         Ok(path)
     }
 
-    async fn found(&self, path: PathBuf, phrase: &RecoveryPhrase) -> Result<Store, Error> {
+    async fn found(
+        &self,
+        path: PathBuf,
+        phrase: &RecoveryPhrase,
+        keep: Option<RecoveryPhrase>,
+    ) -> Result<Store, Error> {
         let founding = Founding {
             person_name: self.person_name.clone().unwrap_or_else(host::person_name),
             device_name: self.new_device_name(),
@@ -255,7 +265,35 @@ impl NodeBuilder {
             nonce: random()?,
         };
         let (identity, genesis) = Identity::found(DeviceKey::from_secret(random()?), founding)?;
-        create(path, &identity, &[genesis]).await
+        self.create(path, identity.rows(&[genesis]), keep).await
+    }
+
+    /// Makes the store, and keeps the words that its person is recovered by from then on, if they are to be kept.
+    /// What lay there of a store that was never made is erased.
+    async fn create(
+        &self,
+        path: PathBuf,
+        rows: Vec<Write>,
+        keep: Option<RecoveryPhrase>,
+    ) -> Result<Store, Error> {
+        let file = WordsFile::beside(&self.directory);
+        blocking(move || {
+            // The words first: a person whose words were never kept could not come back.
+            let words = keep.map(|phrase| file.write_new(&phrase)).transpose()?;
+            let store = Store::create(path, &rows);
+            let done = match (words, &store) {
+                (Some(words), Ok(_)) => words.keep(),
+                (Some(words), Err(_)) => words.discard(),
+                (None, Ok(_)) => file.erase(),
+                (None, Err(_)) => Ok(()),
+            };
+            if let Err(error) = done {
+                // Whoever reads words asks the store which are right, under whatever name they lie.
+                tracing::warn!(%error, "old recovery words are left, or new ones under another name");
+            }
+            Ok(store?)
+        })
+        .await
     }
 
     async fn start(self, store: Store) -> Result<Node, Error> {
@@ -266,11 +304,6 @@ impl NodeBuilder {
         let hub = Box::pin(Hub::start(store, config)).await?;
         Node::start(hub, self.directory).await
     }
-}
-
-async fn create(path: PathBuf, identity: &Identity, roster: &[VerifiedRecord]) -> Result<Store, Error> {
-    let rows = identity.rows(roster);
-    blocking(move || Ok(Store::create(path, &rows)?)).await
 }
 
 /// Runs what touches the disk where it may wait.

@@ -72,6 +72,12 @@ pub enum Error {
          nothing was changed: connect it with another of them once"
     )]
     NoShelf,
+    /// The shelf holds so many entries that the new one is not read.
+    #[error(
+        "your devices keep so many names, blocks or accepted documents together that this one has no effect; the \
+         others stay: one of your devices writes what no Katori writes, so find and remove it"
+    )]
+    ShelfFull,
     /// A name is empty, long, or more than one line.
     #[error("a name is one line of 1 to {limit} bytes; nothing was changed: give another")]
     NotAName {

@@ -70,7 +70,7 @@ impl Node {
     }
 
     async fn redeem(&self, ticket: &Ticket) -> Result<ResourceId, Error> {
-        to_a_document(ticket)?;
+        self.wanted_again(ticket).await?;
         let id = Box::pin(self.hub().redeem(ticket)).await?;
         self.base().note_accepted(id, true).await?;
         Ok(id)
@@ -82,8 +82,17 @@ impl Node {
     /// # Errors
     /// [`Error::Join`] if this ticket cannot be redeemed here at all. Everything else is a state.
     pub async fn begin_join(&self, ticket: &Ticket) -> Result<JoinState, Error> {
-        to_a_document(ticket)?;
+        self.wanted_again(ticket).await?;
         Ok(Box::pin(self.hub().join(ticket)).await?)
+    }
+
+    /// What was left before is not put away again when it is joined.
+    async fn wanted_again(&self, ticket: &Ticket) -> Result<(), Error> {
+        to_a_document(ticket)?;
+        if let TicketKind::Document { resource, .. } = ticket.kind {
+            self.base().take_back_refusal(resource).await?;
+        }
+        Ok(())
     }
 
     /// Joins under way and where each stands, and those that have ended since the start.

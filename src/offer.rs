@@ -55,7 +55,13 @@ impl Node {
     }
 
     async fn take(&self, id: ResourceId) -> Result<(), Error> {
-        self.base().tell(Command::Accept { document: id }).await?;
+        let refused = self.base().take_back_refusal(id).await?;
+        if let Err(error) = self.base().tell(Command::Accept { document: id }).await {
+            if refused {
+                self.base().note_accepted(id, false).await?;
+            }
+            return Err(error);
+        }
         let known = self.hub().ask(move |engine| is_others(engine, id)).await?;
         if known { self.base().note_accepted(id, true).await } else { Ok(()) }
     }

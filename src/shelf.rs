@@ -4,15 +4,19 @@
 //! The node follows it: what another device wrote there takes effect here. Whatever comes from it is checked, and
 //! access is never decided by it. The first device of a person makes the shelf; until it has reached another, that
 //! one can accept documents, and not note anything else.
+//!
+//! A person that came back with its recovery words may find the old shelf later, and has two then. All of them are
+//! read, and written is the one that every device takes for the first.
 
 mod entries;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use automerge::transaction::Transactable;
 use automerge::{ROOT, ReadDoc};
-use katori_acl::{ResourceId, ResourceKind};
-use katori_core::engine::{Answer, Command, Engine, Standing};
+use katori_acl::{Audience, PersonId, Record, RecordId, ResourceId, ResourceKind, VerifiedRecord};
+use katori_core::engine::{Command, Engine, Standing};
 use katori_net::OpenDocument;
 
 use crate::base::Base;
@@ -26,19 +30,37 @@ pub(crate) use entries::{Entries, Entry, check_name};
 #[derive(Debug, Default)]
 pub(crate) struct Shelf(Mutex<State>);
 
+/// Shelves that are read. A recovery rarely leaves more than two; a stolen device may make any number.
+const MAX_SHELVES: usize = 16;
+
 #[derive(Debug, Default)]
 struct State {
-    open: Option<OpenDocument>,
+    /// The one that is written first.
+    open: Vec<OpenDocument>,
     entries: Arc<Entries>,
+    /// What is being left: it is not put away while that is under way.
+    leaving: BTreeSet<ResourceId>,
 }
 
 /// What the shelf says and is not so here yet.
 #[derive(Debug, Default)]
 struct Due {
     accept: Vec<ResourceId>,
+    /// Left or turned down on another device, and granted again since.
+    put_away: Vec<ResourceId>,
     /// Accepted here, by a ticket mostly, and not on the shelf.
     note: Vec<ResourceId>,
     block: bool,
+}
+
+/// As long as somebody is leaving a document or space.
+#[derive(Debug)]
+pub(crate) struct Leaving<'a>(&'a Shelf, ResourceId);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.state().leaving.remove(&self.1);
+    }
 }
 
 impl Shelf {
@@ -51,53 +73,83 @@ impl Shelf {
         Arc::clone(&self.state().entries)
     }
 
-    pub(crate) fn id(&self) -> Option<ResourceId> {
-        self.state().open.as_ref().map(OpenDocument::id)
+    /// Whether this is one of the person's shelves.
+    pub(crate) fn is(&self, id: ResourceId) -> bool {
+        self.state().open.iter().any(|open| open.id() == id)
     }
 
-    fn open(&self) -> Result<OpenDocument, Error> {
-        self.state().open.clone().ok_or(Error::NoShelf)
+    pub(crate) fn leaving(&self, id: ResourceId) -> Leaving<'_> {
+        self.state().leaving.insert(id);
+        Leaving(self, id)
     }
 
-    fn read(&self) -> Option<Arc<Entries>> {
-        let open = self.state().open.clone()?;
-        // Not under the lock of the shelf: the document may be busy.
-        let entries = Arc::new(open.with(|document| Entries::read(document.automerge())));
+    fn is_leaving(&self, id: ResourceId) -> bool {
+        self.state().leaving.contains(&id)
+    }
+
+    fn open(&self) -> Vec<OpenDocument> {
+        self.state().open.clone()
+    }
+
+    fn read(&self, me: PersonId) -> Option<Arc<Entries>> {
+        let open = self.open();
+        if open.is_empty() {
+            return None;
+        }
+        let mut entries = Entries::default();
+        // Not under the lock of the shelf: a document may be busy.
+        for shelf in open {
+            shelf.with(|document| entries.read(document.automerge(), me));
+        }
+        let entries = Arc::new(entries);
         self.state().entries = Arc::clone(&entries);
         Some(entries)
     }
 }
 
 impl Base {
-    /// Opens the shelf, or makes it where that is for this device to do.
+    /// Opens the shelf, or makes it where that is for this device to do. One that came back with the recovery words
+    /// makes none yet: somebody may have the old one.
     pub(crate) async fn open_shelf(&self) -> Result<(), Error> {
-        let Answer::Created(id) = self.hub.command(Command::CreateShelf).await? else {
-            // Another device makes it, and it has not come yet.
-            return Ok(());
-        };
-        let open = self.hub.open(id).await?;
-        self.shelf.state().open = Some(open);
-        self.follow_shelf().await
+        self.find_shelf().await?;
+        if self.hub.ask(came_back).await? { Ok(()) } else { self.make_shelf().await }
     }
 
-    /// Opens the shelf that has come from another device.
-    pub(crate) async fn find_shelf(&self) -> Result<(), Error> {
-        if self.shelf.id().is_some() {
+    /// Makes the shelf if there is none, and that is for this device to do.
+    pub(crate) async fn make_shelf(&self) -> Result<(), Error> {
+        if !self.shelf.open().is_empty() {
             return Ok(());
         }
-        let person = self.hub.person();
-        let found = self.hub.ask(move |engine| {
-            engine.registry().shelf_of(person).filter(|shelf| engine.holds_content(*shelf))
-        });
-        let Some(id) = found.await? else { return Ok(()) };
-        let open = self.hub.open(id).await?;
-        self.shelf.state().open = Some(open);
+        // Where another device makes it, nothing is done here, and it comes.
+        self.tell(Command::CreateShelf).await?;
+        self.find_shelf().await
+    }
+
+    /// Opens what shelves have come from other devices, if they are others than before.
+    pub(crate) async fn find_shelf(&self) -> Result<(), Error> {
+        let held = self.hub.ask(held_shelves).await?;
+        let before = self.shelf.open();
+        if before.iter().map(OpenDocument::id).eq(held.iter().copied()) {
+            return Ok(());
+        }
+        let mut open = Vec::new();
+        for id in held {
+            match before.iter().find(|shelf| shelf.id() == id) {
+                Some(shelf) => open.push(shelf.clone()),
+                None => match self.hub.open(id).await {
+                    Ok(shelf) => open.push(shelf),
+                    // The others are as good as before.
+                    Err(error) => tracing::warn!(shelf = %id, %error, "a shelf cannot be opened"),
+                },
+            }
+        }
+        self.shelf.state().open = open;
         self.follow_shelf().await
     }
 
     /// Lets what is on the shelf take effect, and notes what was accepted here without it.
     pub(crate) async fn follow_shelf(&self) -> Result<(), Error> {
-        let Some(entries) = self.shelf.read() else { return Ok(()) };
+        let Some(entries) = self.shelf.read(self.hub.person()) else { return Ok(()) };
         self.give_names(&entries);
         let known = Arc::clone(&entries);
         let due = self.hub.ask(move |engine| {
@@ -112,8 +164,9 @@ impl Base {
 
     /// The same for one document or space, whose standing may have changed.
     pub(crate) async fn follow_shelf_for(&self, id: ResourceId) -> Result<(), Error> {
-        if self.shelf.id().is_none() {
-            return self.find_shelf().await;
+        self.find_shelf().await?;
+        if self.shelf.open().is_empty() {
+            return Ok(());
         }
         let entries = self.shelf.entries();
         let known = Arc::clone(&entries);
@@ -131,11 +184,16 @@ impl Base {
         for document in due.accept {
             self.tell(Command::Accept { document }).await?;
         }
+        for document in due.put_away {
+            if !self.shelf.is_leaving(document) {
+                self.tell(Command::Forget { document }).await?;
+            }
+        }
         if due.block {
             self.tell(Command::SetBlocked { persons: entries.blocked.clone() }).await?;
         }
         for document in due.note {
-            self.note(&[Entry::Accepted(document, Some(true))]).await?;
+            self.enter(&[Entry::Accepted(document, Some(true))]).await?;
         }
         Ok(())
     }
@@ -146,41 +204,71 @@ impl Base {
 
     /// Writes to the shelf what is not there yet, and lets it take effect here.
     pub(crate) async fn note(&self, new: &[Entry]) -> Result<(), Error> {
-        let open = self.shelf.open()?;
-        let ((), _, saving, _) = open
-            .edit(|edit| {
-                for entry in new {
-                    let (key, value) = (entry.key(), entry.value());
-                    let present =
-                        edit.get(ROOT, key.as_str())?.and_then(|(value, _)| value.into_scalar().ok());
-                    match value {
-                        None if present.is_some() => edit.delete(ROOT, key.as_str())?,
-                        Some(value) if present.as_ref() != Some(&value) => {
-                            edit.put(ROOT, key.as_str(), value)?;
-                        }
-                        _ => {}
-                    }
-                }
-                Ok::<_, automerge::AutomergeError>(())
-            })
-            .map_err(Error::edit)?;
-        saving.await?;
-        if let Some(entries) = self.shelf.read() {
-            self.give_names(&entries);
-            if new.iter().any(|entry| matches!(entry, Entry::Blocked(..))) {
-                self.tell(Command::SetBlocked { persons: entries.blocked.clone() }).await?;
-            }
+        self.make_shelf().await?;
+        self.enter(new).await
+    }
+
+    /// The same where there is a shelf.
+    async fn enter(&self, new: &[Entry]) -> Result<(), Error> {
+        let open = self.shelf.open();
+        let (first, others) = open.split_first().ok_or(Error::NoShelf)?;
+        write(first, new, true).await?;
+        for other in others {
+            write(other, new, false).await?;
         }
-        Ok(())
+        let Some(entries) = self.shelf.read(self.hub.person()) else { return Ok(()) };
+        self.give_names(&entries);
+        if new.iter().any(|entry| matches!(entry, Entry::Blocked(..))) {
+            self.tell(Command::SetBlocked { persons: entries.blocked.clone() }).await?;
+        }
+        if new.iter().all(|entry| entries.say(entry)) { Ok(()) } else { Err(Error::ShelfFull) }
     }
 
     /// Notes what was accepted or turned down; without a shelf that is noted when it comes.
-    pub(crate) async fn note_accepted(&self, id: ResourceId, accepted: bool) -> Result<(), Error> {
-        if self.shelf.id().is_none() {
-            return Ok(());
+    pub(crate) async fn note_accepted(
+        &self,
+        id: ResourceId,
+        accepted: impl Into<Option<bool>>,
+    ) -> Result<(), Error> {
+        match self.note(&[Entry::Accepted(id, accepted.into())]).await {
+            Err(Error::NoShelf) => Ok(()),
+            noted => noted,
         }
-        self.note(&[Entry::Accepted(id, Some(accepted))]).await
     }
+
+    /// Takes back that something was left or turned down, before it is taken here. Says whether it was.
+    pub(crate) async fn take_back_refusal(&self, id: ResourceId) -> Result<bool, Error> {
+        let refused = self.shelf.entries().accepted.get(&id) == Some(&false);
+        if refused {
+            self.note_accepted(id, None).await?;
+        }
+        Ok(refused)
+    }
+}
+
+/// Writes what a shelf does not say yet, or takes from it what says something else.
+async fn write(shelf: &OpenDocument, new: &[Entry], put: bool) -> Result<(), Error> {
+    let ((), _, saving, _) = shelf
+        .edit(|edit| {
+            for entry in new {
+                let (key, value) = (entry.key(), entry.value());
+                let Some(present) = edit.get(ROOT, key.as_str())?.map(|(value, _)| value.into_scalar().ok())
+                else {
+                    if let Some(value) = value.filter(|_| put) {
+                        edit.put(ROOT, key.as_str(), value)?;
+                    }
+                    continue;
+                };
+                match value {
+                    Some(value) if present.as_ref() == Some(&value) => {}
+                    Some(value) if put => edit.put(ROOT, key.as_str(), value)?,
+                    _ => edit.delete(ROOT, key.as_str())?,
+                }
+            }
+            Ok::<_, automerge::AutomergeError>(())
+        })
+        .map_err(Error::edit)?;
+    Ok(saving.await?)
 }
 
 impl Due {
@@ -188,6 +276,9 @@ impl Due {
         match (standing, entries.accepted.get(&id)) {
             (Standing::Offered, Some(true)) => self.accept.push(id),
             (Standing::Accepted, None) if is_guest(engine, id) => self.note.push(id),
+            (Standing::Accepted, Some(false)) if is_guest(engine, id) && is_granted_anew(engine, id) => {
+                self.put_away.push(id);
+            }
             _ => {}
         }
     }
@@ -199,4 +290,82 @@ fn is_guest(engine: &Engine, id: ResourceId) -> bool {
     registry.kind_of(id).is_some_and(|kind| kind != ResourceKind::Shelf)
         && registry.space_of(id).is_none()
         && registry.access(id).is_some_and(|access| access.owner != engine.me().person)
+}
+
+/// Whether this person has given back a role in it, and has one now that was given since.
+fn is_granted_anew(engine: &Engine, id: ResourceId) -> bool {
+    let (registry, me) = (engine.registry(), engine.me());
+    let record = |id: &RecordId| registry.record(id).map(VerifiedRecord::record);
+    let given_back = |revocation: &RecordId| {
+        let Some(Record::Revoke(revoke)) = record(revocation) else { return false };
+        let was_own = match record(&revoke.target) {
+            Some(Record::Grant(grant)) => grant.to == Audience::Person(me.person),
+            _ => false,
+        };
+        was_own && registry.persons_ever_of(revoke.by).contains(&me.person)
+    };
+    engine.access(id).is_some_and(|access| access.role_of_device(&me.device()).is_some())
+        && registry.counted_revocations(id).iter().any(given_back)
+}
+
+/// Whether recovery words brought this device in.
+fn came_back(engine: &Engine) -> bool {
+    let me = engine.me();
+    let Some(roster) = engine.registry().roster(me.person) else { return false };
+    roster.devices.get(&me.device()).is_some_and(|member| member.rank.generation() > 0)
+}
+
+/// This person's shelves that are held here: first the one that every device writes, last those whose maker speaks
+/// for the person no longer.
+fn held_shelves(engine: &Engine) -> Vec<ResourceId> {
+    let (registry, person) = (engine.registry(), engine.me().person);
+    let first = registry.shelf_of(person);
+    let still_speaks = |shelf: ResourceId| {
+        let genesis = RecordId::from_bytes(*shelf.as_bytes());
+        match (registry.roster(person), registry.record(&genesis).map(VerifiedRecord::record)) {
+            (Some(roster), Some(Record::Genesis(made))) => roster.speaks_in(&made.by, &genesis),
+            _ => false,
+        }
+    };
+    let is_own = |id: ResourceId| {
+        registry.kind_of(id) == Some(ResourceKind::Shelf)
+            && registry.access(id).is_some_and(|access| access.owner == person)
+    };
+    let held = engine.documents().filter(|(id, standing, _)| standing.has_content() && is_own(*id));
+    let mut shelves: Vec<ResourceId> = held.map(|(id, ..)| id).collect();
+    shelves.sort_by_key(|id| (Some(*id) != first, !still_speaks(*id), *id));
+    shelves.truncate(MAX_SHELVES);
+    shelves
+}
+
+#[cfg(test)]
+mod tests {
+    use katori_acl::{DeviceKey, RecoveryPhrase};
+    use katori_core::identity::{Founding, Identity};
+    use katori_core::store::Store;
+
+    use crate::builder::STORE_FILE;
+    use crate::{Network, Node};
+
+    #[tokio::test]
+    async fn whoever_came_back_makes_no_shelf_until_it_is_needed() {
+        let words = RecoveryPhrase::from_entropy([1; 32]);
+        let founding = Founding {
+            person_name: "Ana".into(),
+            device_name: "laptop".into(),
+            recovery: words.hash(),
+            nonce: [2; 16],
+        };
+        let (_, genesis) = Identity::found(DeviceKey::from_secret([3; 32]), founding).unwrap();
+        let (key, next) = (DeviceKey::from_secret([4; 32]), RecoveryPhrase::from_entropy([5; 32]));
+        let (me, roster) = Identity::recover(key, &words, &next, vec![genesis], "phone".into()).unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        drop(Store::create(directory.path().join(STORE_FILE), &me.rows(&roster)).unwrap());
+        let node = Node::builder(directory.path()).network(Network::None).open().await.unwrap();
+        assert!(node.base().shelf.open().is_empty());
+        let list = node.create("groceries").await.unwrap();
+        list.rename_here("food").await.unwrap();
+        assert_eq!((node.base().shelf.open().len(), list.name()), (1, "food".to_owned()));
+        node.close().await;
+    }
 }

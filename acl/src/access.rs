@@ -5,8 +5,8 @@ mod forest;
 mod standing;
 
 pub use explain::{Chain, ChainLink, Explanation, Missing, Principal};
-pub(crate) use forest::Forest;
 pub use forest::LinkStatus;
+pub(crate) use forest::{Forest, lasts};
 pub use standing::Standing;
 
 use std::collections::{BTreeMap, BTreeSet};

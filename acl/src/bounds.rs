@@ -54,14 +54,18 @@ pub const MAX_EXCLUSIONS_PER_DEVICE: usize = 256;
 /// those that kept operations build on.
 pub const MAX_ROSTER_FORKS: usize = 4;
 
-/// Grants of one issuer in one resource at one depth. The lowest ids stay, and those that kept grants build on.
-pub const MAX_GRANTS_PER_ISSUER: usize = 1024;
+/// Grants of one key in one name, in one resource and at one depth. The lowest ids stay, and those that kept
+/// grants build on. By key, so that a removed device takes no room from the others of its person.
+pub const MAX_GRANTS_PER_SIGNER: usize = 1024;
 
 /// Records of one subject that wait for another record.
 pub const MAX_WAITING_PER_SUBJECT: usize = 512;
 
 /// Records of all subjects together that wait for another record.
 pub const MAX_WAITING: usize = 8192;
+
+/// Bytes of the records of one subject that wait for another record: room for any honest ones, and an eighth of all.
+pub const MAX_WAITING_BYTES_PER_SUBJECT: usize = 1024 * 1024;
 
 /// Bytes of all records together that wait for another record.
 pub const MAX_WAITING_BYTES: usize = 8 * 1024 * 1024;

@@ -5,6 +5,7 @@
 //! set of records that came, and not of the order in which they did.
 
 mod forget;
+mod load;
 mod log;
 mod questions;
 mod resource;
@@ -74,6 +75,9 @@ pub enum Refusal {
     /// What a grant says it redeems is none.
     #[error("what the grant redeems is no invitation")]
     NoInvitation,
+    /// Who redeems an invitation for somebody is not whom it came from.
+    #[error("only those whom an invitation came from let people in by it")]
+    NotTheirInvitation,
     /// By this invitation only the device that made it lets people in.
     #[error("only the device that made the invitation lets people in by it")]
     NotConfirmed,
@@ -134,13 +138,27 @@ impl Registry {
     pub fn insert(&mut self, record: VerifiedRecord) -> Inserted {
         let mut queue = Vec::new();
         let outcome = self.insert_one(record, &mut queue);
+        self.settle(queue);
+        outcome
+    }
+
+    /// Takes in what is queued, the last first, and what that wakes.
+    fn settle(&mut self, mut queue: Vec<VerifiedRecord>) {
         // Each record in the queue has left the waiting set or the stored one; a record wakes others only by
         // being stored, so this ends.
-        while let Some(next) = queue.pop() {
-            self.insert_one(next, &mut queue);
+        loop {
+            while let Some(next) = queue.pop() {
+                self.insert_one(next, &mut queue);
+            }
+            let unwanted: BTreeSet<RecordId> =
+                std::mem::take(&mut self.built_on).into_iter().chain(self.waiting.take_released()).collect();
+            if unwanted.is_empty() {
+                break;
+            }
+            for id in unwanted {
+                self.drop_spare(id, &mut queue);
+            }
         }
-        self.built_on.clear();
-        outcome
     }
 
     fn insert_one(&mut self, record: VerifiedRecord, queue: &mut Vec<VerifiedRecord>) -> Inserted {
@@ -305,6 +323,11 @@ impl Registry {
             self.changes.stored.insert(id);
         }
         queue.extend(self.waiting.wake(Awaited::Record(id)));
+        self.changed(subject, dropped, queue);
+    }
+
+    /// Takes note that a subject changed, and these had to go.
+    fn changed(&mut self, subject: Subject, dropped: Vec<RecordId>, queue: &mut Vec<VerifiedRecord>) {
         let fewer = !dropped.is_empty();
         for dropped in dropped {
             self.drop_record(&subject, &dropped);
@@ -350,9 +373,6 @@ impl Registry {
 
     /// Takes note that a resource changed, in the documents born in it too.
     fn resource_changed(&mut self, resource: ResourceId, fewer: bool, queue: &mut Vec<VerifiedRecord>) {
-        if fewer {
-            self.drop_names(resource);
-        }
         queue.extend(self.waiting.wake(Awaited::Resource(resource)));
         let documents = self.documents.get(&resource).cloned().unwrap_or_default();
         for document in &documents {

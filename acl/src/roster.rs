@@ -12,20 +12,23 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ids::{DeviceId, PersonId, RecordId};
-use crate::records::{Capacity, RosterKind};
+use crate::records::{Capacity, Member, RosterKind};
 
 /// Seniority in a roster; the lesser is the more senior. Whom recovery words brought in comes first, those of
-/// the latest words before all others; then the founder; then whoever was added after fewer operations.
+/// the latest words before all others, and of equal ones those whose next words were used in turn; then the
+/// founder; then whoever was added after fewer operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rank {
     generation: Reverse<usize>,
+    continued: Reverse<bool>,
     ancestors: usize,
     id: RecordId,
 }
 
 impl Rank {
-    pub(crate) fn new(generation: usize, ancestors: usize, id: RecordId) -> Self {
-        Self { generation: Reverse(generation), ancestors, id }
+    /// `continued` says of a recovery that another one rests on it.
+    pub(crate) fn new(generation: usize, continued: bool, ancestors: usize, id: RecordId) -> Self {
+        Self { generation: Reverse(generation), continued: Reverse(continued), ancestors, id }
     }
 
     /// By how many recoveries, each resting on the one before, the member came: 0 for any other.
@@ -41,8 +44,8 @@ impl Rank {
     }
 
     /// Rank as it compares between rosters, where ids say nothing.
-    pub(crate) fn without_id(&self) -> (Reverse<usize>, usize) {
-        (self.generation, self.ancestors)
+    pub(crate) fn without_id(&self) -> (Reverse<usize>, Reverse<bool>, usize) {
+        (self.generation, self.continued, self.ancestors)
     }
 }
 
@@ -80,9 +83,14 @@ pub struct Roster {
     pub ever: BTreeMap<DeviceId, Capacity>,
     /// The same for the persons of a group.
     pub ever_persons: BTreeMap<PersonId, Capacity>,
-    /// BLAKE3 of the recovery key that would be believed next.
+    /// BLAKE3 of the recovery key that the most senior recovery committed to, or else the genesis.
     pub recovery: [u8; 32],
-    heads: Vec<RecordId>,
+    /// BLAKE3 of every recovery key that was committed to, and that nobody has used yet: whoever got hold of
+    /// words that were used before cannot put another commitment in the place of the right one.
+    pub recoveries: BTreeSet<[u8; 32]>,
+    /// The members that nobody has removed but they themselves.
+    pub(crate) left: BTreeSet<Member>,
+    pub(crate) heads: Vec<RecordId>,
 }
 
 impl Roster {
@@ -116,7 +124,14 @@ impl Roster {
         self.ever.contains_key(device)
     }
 
-    /// Whether a counted removal of this device lists this record among those that go on counting.
+    /// Whether a member has removed itself, and nobody else has. What it signed counts no more, and others may
+    /// still say, by a removal of their own, what of that goes on counting.
+    #[must_use]
+    pub fn has_left(&self, member: &Member) -> bool {
+        self.left.contains(member)
+    }
+
+    /// Whether a counted removal of this device by another lists this record among those that go on counting.
     #[must_use]
     pub fn kept(&self, device: &DeviceId, record: &RecordId) -> bool {
         self.removed.get(device).is_some_and(|keep| keep.contains(record))
@@ -128,8 +143,8 @@ impl Roster {
         self.is_full(device) || self.kept(device, record)
     }
 
-    /// The operations that no other builds on: the `previous` of the next one. Where somebody signed more
-    /// than fit, those of the lowest ids.
+    /// The operations that no other builds on: the `previous` of the next one. Where there are more than fit,
+    /// those that are void are left out, and then those of the highest ids.
     #[must_use]
     pub fn heads(&self) -> Vec<RecordId> {
         self.heads.clone()

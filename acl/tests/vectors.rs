@@ -52,6 +52,7 @@ fn grant(parent: Parent, by: Signer, to: Audience) -> Grant {
         share: true,
         uses,
         confirm: false,
+        offline: false,
         parent,
         redeems: None,
         expires: Some(1_800_000_000_000),
@@ -135,6 +136,7 @@ fn records() -> Vec<(&'static str, VerifiedRecord)> {
     let to_group = Grant { issuer: Issuer::Group(owner), to: Audience::Group(group), ..to_person.clone() };
     let to_invite = grant(Parent::Genesis, device, Audience::Invite(invite));
     let confirmed = Grant { confirm: true, uses: None, ..to_invite.clone() };
+    let bearer = Grant { offline: true, ..to_invite.clone() };
     let offline = grant(Parent::Grant(id(0x17)), Signer::Invite(invite), Audience::Person(owner));
     let signed = |record: Record| record.sign(&key).unwrap();
     vec![
@@ -154,6 +156,7 @@ fn records() -> Vec<(&'static str, VerifiedRecord)> {
         ("grant-to-group", signed(Record::Grant(to_group))),
         ("grant-to-invite", signed(Record::Grant(to_invite))),
         ("grant-to-invite-confirmed", signed(Record::Grant(confirmed))),
+        ("grant-to-invite-offline", signed(Record::Grant(bearer))),
         ("grant-that-redeems", signed(Record::Grant(answer))),
         ("grant-by-invite", Record::Grant(offline).sign_as_invite(&invitation()).unwrap()),
         ("revoke", signed(Record::Revoke(revoke))),

@@ -162,6 +162,8 @@ pub struct Document {
     edits: u64,
     /// Somebody wants patches.
     watched: bool,
+    /// This device held Write until the step that is under way.
+    wrote: bool,
 }
 
 impl Document {
@@ -201,6 +203,7 @@ impl Document {
             unflushed: Vec::new(),
             edits: 0,
             watched: false,
+            wrote: false,
         };
         document.draw_incarnation();
         document
@@ -301,6 +304,10 @@ impl Document {
     }
 
     fn held_bytes(&self) -> usize {
+        // Mostly nothing is, and then nobody need look.
+        if self.admitted.len() == self.graph.len() as usize {
+            return 0;
+        }
         let mut held: Bits = (0..self.graph.len()).collect();
         held.subtract(&self.admitted);
         held.iter().filter_map(|index| self.graph.node(index)).map(|node| node.bytes.len()).sum()

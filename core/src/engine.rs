@@ -375,6 +375,8 @@ struct DocumentState {
     farewells: BTreeSet<DeviceId>,
     /// Vouches that travel with a revocation signed here.
     escort: Vec<Vec<u8>>,
+    /// This person left it: a new grant does not bring it back unasked.
+    given_up: bool,
     /// Of an offer: how many changes and bytes its peers say it has.
     offered: Option<Size>,
 }
@@ -407,6 +409,8 @@ impl Engine {
     /// An engine over what a store holds. `seed` must be fresh randomness.
     #[must_use]
     pub fn new(me: Arc<Identity>, stored: StoredEngine, seed: [u8; 32]) -> Self {
+        let mut blocked = stored.blocked;
+        blocked.remove(&me.person);
         let documents = stored.documents.into_iter().map(|(id, row)| {
             let state = DocumentState {
                 standing: row.standing,
@@ -414,6 +418,7 @@ impl Engine {
                 work: HeldWork::default(),
                 farewells: row.farewells,
                 escort: row.escort,
+                given_up: row.given_up,
                 offered: None,
             };
             (id, state)
@@ -425,7 +430,7 @@ impl Engine {
             documents: documents.collect(),
             receipts: stored.receipts,
             invites: stored.invites.into_iter().map(|invite| (invite.key, invite)).collect(),
-            blocked: stored.blocked,
+            blocked,
             sessions: BTreeMap::new(),
             commits: Commits::default(),
             access_now: None,

@@ -119,12 +119,9 @@ impl Identity {
         });
         let person = genesis.ok_or(RecoverError::NoRoster)?;
         roster.retain(|record| record.subject() == Subject::Roster(person));
-        let mut registry = Registry::new();
-        for record in &roster {
-            registry.insert(record.clone());
-        }
+        let (mut registry, _) = Registry::load(roster.clone());
         let known = registry.roster(person).ok_or(RecoverError::NoRoster)?;
-        if known.recovery != words.hash() {
+        if !known.recoveries.contains(&words.hash()) {
             return Err(RecoverError::WrongWords(known.name.clone()));
         }
         let secret = words.secret();
@@ -132,7 +129,7 @@ impl Identity {
             roster: person,
             person: None,
             by: key.public(),
-            previous: known.heads(),
+            previous: registry.heads_to_recover(person, &words.hash()),
             action: RosterAction::Recover {
                 device: key.public(),
                 name: device_name,

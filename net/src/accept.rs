@@ -19,7 +19,7 @@ use crate::address::{AddressBook, device_of, to_dial};
 use crate::driver::{self, Candidate, Message};
 use crate::endpoint::contact;
 use crate::greeting::{CloseCode, Greeted, Greeting, GreetingError, Hello, Instance, JOIN_ALPN};
-use crate::guests::Greetings;
+use crate::guests::{Greetings, Source};
 use crate::join::{Inviter, Presented};
 use crate::link::{self, Admitted};
 use crate::randomness::random;
@@ -81,6 +81,7 @@ impl Gate {
         incoming: Incoming,
         place: OwnedSemaphorePermit,
     ) -> Option<(Greeted, Admitted, Vec<u8>)> {
+        let source = Source::of(&incoming.remote_addr());
         let accepting =
             incoming.accept().inspect_err(|error| tracing::debug!(%error, "no handshake")).ok()?;
         let connection = match timeout(HANDSHAKE_TIMEOUT, accepting).await {
@@ -92,7 +93,7 @@ impl Gate {
             Err(_) => return None,
         };
         if connection.alpn() == JOIN_ALPN {
-            self.inviter.receive(connection, place).await;
+            self.inviter.receive(connection, source, place).await;
             return None;
         }
         self.greet(connection).await

@@ -24,14 +24,13 @@ use crate::documents::{Documents, Edits};
 use crate::greeting::CloseCode;
 use crate::guests::Guests;
 use crate::link::{Admitted, LinkId};
+use crate::sought::Sought;
 use crate::status::{Board, Entry};
 use crate::storage::StorageThread;
 pub(crate) use clock::Clock;
 pub(crate) use links::Candidate;
 use links::Links;
 
-/// Devices that are looked for at once: as many as a recovery has contacts, with room to spare.
-const MAX_SOUGHT: usize = 64;
 /// Messages that wait for the driver. Senders wait when there are more; what one peer can have waiting is
 /// bounded by its flow control besides.
 pub(crate) const MESSAGES: usize = 256;
@@ -143,8 +142,7 @@ pub(crate) struct Driver {
     dialer: Dialer,
     known: BTreeSet<DeviceId>,
     wanted: BTreeSet<DeviceId>,
-    /// Devices with which nothing is known to be shared yet.
-    sought: BTreeSet<DeviceId>,
+    sought: Sought,
     timers: BTreeSet<(Timestamp, u64, Timer)>,
     timers_set: u64,
     replies: BTreeMap<CommandId, oneshot::Sender<Result<Answer, CommandError>>>,
@@ -156,7 +154,7 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(engine: Engine, around: Surroundings, dice: u64) -> Self {
+    pub(crate) fn new(engine: Engine, around: Surroundings, sought: Sought, dice: u64) -> Self {
         let links = Links::new(engine.me().device());
         Self {
             engine,
@@ -166,7 +164,7 @@ impl Driver {
             dialer: Dialer::new(dice),
             known: BTreeSet::new(),
             wanted: BTreeSet::new(),
-            sought: BTreeSet::new(),
+            sought,
             timers: BTreeSet::new(),
             timers_set: 0,
             replies: BTreeMap::new(),
@@ -180,10 +178,14 @@ impl Driver {
     /// Runs until it is told to close, or everybody who could tell it anything is gone.
     pub(crate) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
         self.handle(Input::Started);
+        self.welcome_and_dial();
         let edits = Arc::clone(&self.around.edits);
         loop {
             self.dial();
             self.report();
+            if self.storing == 0 {
+                self.around.storage.put(self.sought.take_ended());
+            }
             if self.closing.is_some_and(|by| self.links.is_empty() || Instant::now() >= by) {
                 return;
             }
@@ -266,7 +268,12 @@ impl Driver {
                 self.commands += 1;
                 let id = CommandId(self.commands);
                 self.replies.insert(id, reply);
+                let blocks = matches!(command, Command::SetBlocked { .. });
                 self.handle(Input::Command { id, command });
+                if blocks {
+                    // Nobody who is blocked is looked for.
+                    self.welcome_and_dial();
+                }
             }
             Message::Ask(question) => {
                 // Whoever asks and then looks whether it is quiet sees what was before the question.
@@ -280,8 +287,9 @@ impl Driver {
             Message::Sought(contacts) => {
                 let me = self.engine.me().device();
                 let others = contacts.iter().map(|contact| contact.device).filter(|device| *device != me);
-                self.sought.extend(others.take(MAX_SOUGHT));
+                let writes = self.sought.seek(others);
                 self.learn(&contacts);
+                self.around.storage.put(writes);
                 self.welcome_and_dial();
             }
             Message::NetworkChanged { has_moved } => {
@@ -305,7 +313,7 @@ impl Driver {
         if self.links.remove(peer, link) {
             tracing::info!(peer = %peer.short(), "unlinked");
             let now = self.clock.now();
-            let wanted = self.wanted.contains(&peer) || self.sought.contains(&peer);
+            let wanted = self.wanted.contains(&peer) || self.sought.devices().contains(&peer);
             self.dialer.unlinked(now, peer, wanted);
             self.handle(Input::Disconnected { peer });
         }
@@ -411,8 +419,11 @@ impl Driver {
 
     /// Lets in, and dials, whom the engine knows, and whom this device looks for until it does.
     fn welcome_and_dial(&mut self) {
-        let known: BTreeSet<DeviceId> = self.known.union(&self.sought).copied().collect();
-        let wanted: BTreeSet<DeviceId> = self.wanted.union(&self.sought).copied().collect();
+        let (known, engine) = (&self.known, &self.engine);
+        self.sought.end(|device| known.contains(device) || engine.blocked(device));
+        let sought = self.sought.devices();
+        let known: BTreeSet<DeviceId> = self.known.union(sought).copied().collect();
+        let wanted: BTreeSet<DeviceId> = self.wanted.union(sought).copied().collect();
         self.links.keep_only(&known);
         self.around.guests.set_known(known);
         let now = self.clock.now();
@@ -428,7 +439,6 @@ impl Driver {
             Event::Peers { known, wanted } => {
                 self.known.clone_from(known);
                 self.wanted.clone_from(wanted);
-                self.sought.retain(|device| !known.contains(device));
                 self.welcome_and_dial();
             }
             Event::Settled { peer } => self.links.settled(*peer),

@@ -1,10 +1,11 @@
 //! Who may connect: devices that are known here, and, for joining, anybody, few at a time.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use iroh::endpoint::{AfterHandshakeOutcome, Connection, EndpointHooks};
+use iroh::endpoint::{AfterHandshakeOutcome, Connection, EndpointHooks, IncomingAddr};
 use katori_acl::DeviceId;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -16,10 +17,19 @@ const JOIN_WINDOW: Duration = Duration::from_mins(1);
 /// Attempts to join within [`JOIN_WINDOW`], of all strangers together: no person redeems more tickets, and an
 /// attempt costs two signatures to check.
 const JOINS: Share = Share { at_once: 4, in_window: 30 };
+/// Attempts that name an invitation that is known here, which a stranger cannot guess: whoever was invited gets in
+/// although strangers knock. Enough for a room full of people with one link.
+const INVITED: Share = Share { at_once: 8, in_window: 60 };
 /// Introductions likewise: each may cost thousands of signatures, and an honest device makes one.
 const INTRODUCTIONS: Share = Share { at_once: 2, in_window: 12 };
-/// Connections of strangers that have said nothing yet. They are as cheap to make as to close.
-const SILENT_AT_ONCE: usize = 16;
+/// Connections of strangers that have said nothing yet: half of all that may be arriving.
+const SILENT_AT_ONCE: usize = 32;
+/// Of them, those of one device. An honest one asks at once, and perhaps introduces itself besides.
+const SILENT_PER_DEVICE: usize = 2;
+/// Of them, those from one address. Devices are free to make up, addresses are not; a household shares one.
+const SILENT_PER_ADDRESS: usize = 8;
+/// Of them, those that come through relays, which do not say from where.
+const SILENT_RELAYED: usize = 16;
 /// Connections of one device that are being greeted. An honest one has one, or two when it has just moved.
 const GREETINGS_PER_DEVICE: usize = 4;
 
@@ -94,11 +104,45 @@ impl Turnstile {
     }
 }
 
-/// Lets few strangers through at a time. Joining and introductions have shares of their own, so that neither takes
-/// up the room of the other.
+/// Where a connection comes from, as far as somebody who makes up devices cannot choose it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Source {
+    /// An address.
+    V4(Ipv4Addr),
+    /// A network: one host has all the addresses in it.
+    V6([u16; 4]),
+    /// Through a relay, or in a way that this version does not know.
+    Relayed,
+}
+
+impl Source {
+    pub(crate) fn of(address: &IncomingAddr) -> Self {
+        let IncomingAddr::Ip(address) = address else { return Self::Relayed };
+        match address.ip().to_canonical() {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self::V6([a, b, c, d])
+            }
+        }
+    }
+
+    fn silent_at_once(self) -> usize {
+        match self {
+            Self::V4(_) | Self::V6(_) => SILENT_PER_ADDRESS,
+            Self::Relayed => SILENT_RELAYED,
+        }
+    }
+}
+
+/// Lets few strangers through at a time. Those who name an invitation that is known here, others who would join, and
+/// introductions have shares of their own, so that none takes up the room of another.
 #[derive(Debug)]
 pub(crate) struct JoinGate {
     silent: Arc<Semaphore>,
+    silent_devices: Tally<DeviceId>,
+    silent_sources: Tally<Source>,
+    invited: Turnstile,
     joins: Turnstile,
     introductions: Turnstile,
 }
@@ -109,19 +153,38 @@ pub(crate) struct JoinPlace {
     _permit: OwnedSemaphorePermit,
 }
 
+/// A place that a stranger takes up until it has said what it wants.
+#[derive(Debug)]
+pub(crate) struct SilentPlace {
+    _device: TallyPlace<DeviceId>,
+    _source: TallyPlace<Source>,
+    _permit: OwnedSemaphorePermit,
+}
+
 impl JoinGate {
     pub(crate) fn new() -> Self {
         Self {
             silent: Arc::new(Semaphore::new(SILENT_AT_ONCE)),
+            silent_devices: Tally::default(),
+            silent_sources: Tally::default(),
+            invited: Turnstile::new(INVITED),
             joins: Turnstile::new(JOINS),
             introductions: Turnstile::new(INTRODUCTIONS),
         }
     }
 
     /// Room for a stranger who has not said yet what it wants.
-    pub(crate) fn arrive(&self) -> Option<JoinPlace> {
-        let permit = Arc::clone(&self.silent).try_acquire_owned().ok()?;
-        Some(JoinPlace { _permit: permit })
+    pub(crate) fn arrive(&self, device: DeviceId, source: Source) -> Option<SilentPlace> {
+        Some(SilentPlace {
+            _device: self.silent_devices.enter(device, SILENT_PER_DEVICE)?,
+            _source: self.silent_sources.enter(source, source.silent_at_once())?,
+            _permit: Arc::clone(&self.silent).try_acquire_owned().ok()?,
+        })
+    }
+
+    /// Room for one attempt to join with an invitation that is known here, if there is any now.
+    pub(crate) fn enter_invited(&self, now: Instant) -> Option<JoinPlace> {
+        self.invited.enter(now).or_else(|| self.enter_to_join(now))
     }
 
     /// Room for one attempt to join, if there is any now.
@@ -135,40 +198,62 @@ impl JoinGate {
     }
 }
 
-/// Counts the connections of each device that have not been greeted yet, so that one device cannot take up the
-/// room for all.
+/// Counts what each of many has open, so that one cannot take up the room for all.
+#[derive(Debug)]
+struct Tally<K: Ord>(Arc<Mutex<BTreeMap<K, usize>>>);
+
+/// A place in a tally.
+#[derive(Debug)]
+struct TallyPlace<K: Ord> {
+    key: K,
+    counts: Arc<Mutex<BTreeMap<K, usize>>>,
+}
+
+impl<K: Ord> Default for Tally<K> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<K: Ord + Copy> Tally<K> {
+    /// A place for one that has fewer than so many.
+    fn enter(&self, key: K, most: usize) -> Option<TallyPlace<K>> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(key).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(TallyPlace { key, counts: Arc::clone(&self.0) })
+    }
+}
+
+impl<K: Ord> Drop for TallyPlace<K> {
+    fn drop(&mut self) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.key);
+            }
+        }
+    }
+}
+
+/// Counts the connections of each device that have not been greeted yet.
 #[derive(Debug, Default)]
-pub(crate) struct Greetings(Arc<Mutex<BTreeMap<DeviceId, usize>>>);
+pub(crate) struct Greetings(Tally<DeviceId>);
 
 /// A place for one connection to be greeted.
 #[derive(Debug)]
 pub(crate) struct GreetingPlace {
-    device: DeviceId,
-    counts: Arc<Mutex<BTreeMap<DeviceId, usize>>>,
+    _place: TallyPlace<DeviceId>,
 }
 
 impl Greetings {
     /// A place for a connection of this device, if it has not too many.
     pub(crate) fn enter(&self, device: DeviceId) -> Option<GreetingPlace> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(device).or_default();
-        if *count >= GREETINGS_PER_DEVICE {
-            return None;
-        }
-        *count += 1;
-        Some(GreetingPlace { device, counts: Arc::clone(&self.0) })
-    }
-}
-
-impl Drop for GreetingPlace {
-    fn drop(&mut self) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.device) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.device);
-            }
-        }
+        Some(GreetingPlace { _place: self.0.enter(device, GREETINGS_PER_DEVICE)? })
     }
 }
 
@@ -191,6 +276,41 @@ mod tests {
     }
 
     #[test]
+    fn strangers_leave_room_for_whoever_was_invited() {
+        let (gate, start) = (JoinGate::new(), Instant::now());
+        while gate.enter_to_join(start).is_some() {}
+        for _ in 0..INVITED.in_window {
+            assert!(gate.enter_invited(start).is_some());
+        }
+        assert!(gate.enter_invited(start).is_none());
+        assert!(gate.enter_to_introduce(start).is_some());
+    }
+
+    #[test]
+    fn nobody_closes_the_door_by_silence() {
+        let device = |number: usize| {
+            let mut bytes = [0; 32];
+            bytes[..8].copy_from_slice(&number.to_be_bytes());
+            DeviceId::from_bytes(bytes)
+        };
+        let from = |text: &str| Source::of(&IncomingAddr::Ip(text.parse().unwrap()));
+        let (gate, home) = (JoinGate::new(), from("192.0.2.7:1"));
+        let mut held: Vec<_> = (0..9).filter_map(|_| gate.arrive(device(0), home)).collect();
+        assert_eq!(held.len(), SILENT_PER_DEVICE, "of one device");
+        held.extend((1..99).filter_map(|number| gate.arrive(device(number), home)));
+        assert_eq!(held.len(), SILENT_PER_ADDRESS, "of one address");
+        assert!(gate.arrive(device(100), from("[::ffff:192.0.2.7]:9")).is_none(), "the same address");
+        held.extend((100..199).filter_map(|number| gate.arrive(device(number), Source::Relayed)));
+        assert_eq!(held.len(), SILENT_PER_ADDRESS + SILENT_RELAYED, "through relays");
+        let (one, same) = (from("[2001:db8:1:2::3]:4"), from("[2001:db8:1:2:9:9:9:9]:4"));
+        assert_eq!(one, same, "one network");
+        assert!(gate.arrive(device(200), one).is_some(), "others find room");
+        drop(held);
+        assert!(gate.silent_devices.0.lock().unwrap().is_empty());
+        assert!(gate.silent_sources.0.lock().unwrap().is_empty());
+    }
+
+    #[test]
     fn introductions_are_fewer() {
         let (gate, start) = (JoinGate::new(), Instant::now());
         for _ in 0..INTRODUCTIONS.in_window {
@@ -209,6 +329,6 @@ mod tests {
         assert!(greetings.enter(one).is_none() && greetings.enter(other).is_some());
         drop(held);
         assert!(greetings.enter(one).is_some());
-        assert!(greetings.0.lock().unwrap().is_empty());
+        assert!(greetings.0.0.lock().unwrap().is_empty());
     }
 }

@@ -30,6 +30,7 @@ use crate::join::{Inviter, Pairings, Presented};
 use crate::joins::{self, Joins};
 use crate::randomness::random;
 use crate::settings;
+use crate::sought::Sought;
 use crate::status::{Board, PeerStatus};
 use crate::storage::{SharedStore, StorageThread};
 
@@ -102,6 +103,7 @@ struct Beginning {
     port: Option<u16>,
     renewals: BTreeSet<ResourceId>,
     joins: Vec<(Ticket, bool)>,
+    sought: Sought,
     store: Store,
 }
 
@@ -114,6 +116,7 @@ impl Beginning {
             port: settings::port(&store)?,
             renewals: settings::renewals(&store, store.place())?,
             joins: joins::read(&store)?,
+            sought: Sought::read(&store)?,
             store,
         })
     }
@@ -188,7 +191,7 @@ impl Hub {
             messages: messages.downgrade(),
         };
         let engine = Engine::new(Arc::clone(&identity), beginning.engine, random()?);
-        let driver = Driver::new(engine, around, u64::from_le_bytes(random()?));
+        let driver = Driver::new(engine, around, beginning.sought, u64::from_le_bytes(random()?));
         let driver = tokio::spawn(driver.run(received));
         let joins = Joins::start(
             Arc::clone(&identity),
@@ -327,11 +330,15 @@ impl Hub {
         let _ = self.tell(Message::Learned(contacts.to_vec())).await;
     }
 
-    /// Dials devices with which nothing is known to be shared, until they have said what is or this hub is closed: a
-    /// person who comes back after losing every device knows nothing but whom to ask.
+    /// Dials devices with which nothing is known to be shared, until they have said what is: a person who comes back
+    /// after losing every device knows nothing but whom to ask. Goes on after a restart; for a store that is still
+    /// to be made there is [`rows_to_seek`](crate::rows_to_seek). Whoever is blocked is not looked for any more.
     pub async fn seek(&self, contacts: &[Contact]) {
-        // If the hub is closed there is nothing to be found.
-        let _ = self.tell(Message::Sought(contacts.to_vec())).await;
+        // If the hub is closed there is nothing to be found. The question is answered when the rows are handed in.
+        let told = self.tell(Message::Sought(contacts.to_vec())).await;
+        if told.is_ok() && self.ask(|_| ()).await.is_ok() {
+            self.0.storage.flushed().await;
+        }
     }
 
     /// How it stands with each device that something is shared with.

@@ -46,6 +46,8 @@ pub use pairings::{PairingEnd, PairingRequest};
 const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long joining may take in all, people not counted.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a joiner stays connected while somebody at the inviter is to let it in; then it comes again by itself.
+const WAITING_TIME: Duration = Duration::from_mins(10);
 /// What binds a claim to its connection.
 const EXPORTER_LABEL: &[u8] = b"katori/join/1";
 

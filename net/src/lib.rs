@@ -12,6 +12,7 @@ mod error;
 mod framing;
 mod randomness;
 mod settings;
+mod sought;
 
 mod endpoint;
 mod guests;
@@ -41,4 +42,5 @@ pub use join::{Digits, JoinError, PairingEnd, PairingRequest, pair, recover_rost
 pub use joins::{Join, JoinState};
 pub use katori_core::engine::Preview;
 pub use katori_core::wire::SYNC_ALPN;
+pub use sought::rows_to_seek;
 pub use status::{PeerState, PeerStatus};

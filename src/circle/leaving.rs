@@ -47,8 +47,17 @@ impl Circle {
     }
 
     pub(crate) async fn leave_anyway(&self) -> Result<(), Error> {
-        self.base.tell(Command::Leave { document: self.id }).await?;
-        self.base.note_accepted(self.id, false).await
+        let _leaving = self.base.shelf.leaving(self.id);
+        let before = self.base.shelf.entries().accepted.get(&self.id).copied();
+        // Before the role goes: whoever grants it anew must not find that another device of this person takes it.
+        if let Err(error) = self.base.note_accepted(self.id, false).await {
+            tracing::warn!(%error, "the other devices are not told that this is left");
+        }
+        let left = self.base.tell(Command::Leave { document: self.id }).await;
+        if left.is_err() {
+            self.base.note_accepted(self.id, before).await?;
+        }
+        left
     }
 
     /// How many changes that are shown nobody else who writes has said to have; of a space, in all its documents.

@@ -18,8 +18,10 @@ pub(super) async fn listen(node: Weak<Inner>, mut events: Receiver<Event>) {
         let Some(node) = node.upgrade() else { return };
         let heard = match event {
             Ok(Event::Changed { document, shown }) => node.shown(document, shown.withdrawn).await,
-            Ok(Event::Roster { .. }) => node.base.read_names().await.map_err(Error::from),
+            Ok(Event::Roster { .. }) => node.roster_changed().await,
             Ok(Event::Access { document }) => node.access_changed(document).await,
+            // Whoever has a shelf of this person has told of it.
+            Ok(Event::Settled { .. }) => node.base.make_shelf().await,
             Ok(_) => Ok(()),
             // What was missed does not matter: everything is read as it is now.
             Err(RecvError::Lagged(_)) => node.look_at_all().await,
@@ -48,7 +50,13 @@ impl Inner {
         if let Some(shared) = self.open_document(document) {
             shared.shown(withdrawn);
         }
-        if self.base.shelf.id() == Some(document) { self.base.follow_shelf().await } else { Ok(()) }
+        if self.base.shelf.is(document) { self.base.follow_shelf().await } else { Ok(()) }
+    }
+
+    /// Without a device that was removed, another shelf may be the first.
+    async fn roster_changed(&self) -> Result<(), Error> {
+        self.base.read_names().await?;
+        self.base.find_shelf().await
     }
 
     /// A document that is held no longer is not watched any more either.

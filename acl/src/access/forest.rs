@@ -2,12 +2,13 @@
 //!
 //! Every grant has one parent, so this is one walk from the genesis down.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::bounds::MAX_DEPTH;
 use crate::ids::{DeviceId, PersonId, RecordId};
 use crate::records::{Audience, Grant, Issuer, Parent, ResourceKind, Revoke, Signer};
-use crate::registry::{ResourceSet, Rosters, Voices, gives_back, rests_on};
+use crate::registry::{ResourceSet, Rosters, Voices, gives_back};
 use crate::role::Role;
 
 /// What became of a grant.
@@ -16,7 +17,8 @@ use crate::role::Role;
 pub enum LinkStatus {
     /// It counts.
     Live,
-    /// Somebody upstream, or its own audience, ended it.
+    /// Somebody upstream, or its own audience, ended it; or, where an invitation's key signed it, another
+    /// redemption of that invitation by the same person.
     Revoked {
         /// The revocation.
         record: RecordId,
@@ -25,10 +27,21 @@ pub enum LinkStatus {
     },
     /// The device that signed it no longer speaks for its issuer, and no removal kept this grant.
     SignerRemoved(DeviceId),
-    /// The invitation had been redeemed as often as it allows, by redemptions of lower ids.
+    /// The invitation had been redeemed as often as it allows, by redemptions that come before it.
     UsedUp,
     /// A grant above it, the nearest, does not count.
     ParentEnded(RecordId),
+}
+
+/// In which order the redemptions of an invitation are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Precedence {
+    /// Signed by a device whose word it still is, under a grant that stands.
+    Stands,
+    /// Signed by the invitation's key. Whoever holds a ticket displaces nobody that was let in.
+    Bearer,
+    /// Signed by a device, and of no effect now: a device that was removed displaces nobody.
+    Ended,
 }
 
 /// The grants of one resource, evaluated.
@@ -41,6 +54,8 @@ pub(crate) struct Forest<'a> {
     /// By invitation, the persons that it let in.
     redeemed: BTreeMap<RecordId, BTreeSet<Audience>>,
     used_up: BTreeSet<RecordId>,
+    /// What the keys of invitations signed for persons of whom a redemption was revoked, and by what.
+    turned_away: BTreeMap<RecordId, (RecordId, Issuer)>,
     /// The counted tombstone of the lowest id.
     pub(crate) tombstone: Option<RecordId>,
 }
@@ -57,6 +72,7 @@ impl<'a> Forest<'a> {
             order: Vec::new(),
             redeemed: BTreeMap::new(),
             used_up: BTreeSet::new(),
+            turned_away: BTreeMap::new(),
             tombstone: None,
         };
         let counted = set
@@ -64,33 +80,68 @@ impl<'a> Forest<'a> {
             .iter()
             .find(|(id, tombstone)| forest.voices.speaks_in(set.genesis.owner, &tombstone.by, id));
         forest.tombstone = counted.map(|(id, _)| *id);
-        forest.count_redemptions();
-        for (_, id) in &order {
-            if let Some(stored) = set.grants.get(id) {
-                let status = forest.status_of(*id, &stored.grant);
-                forest.status.insert(*id, status);
-            }
-        }
         forest.order = order;
+        forest.follow();
+        if forest.count_redemptions() {
+            forest.follow();
+        }
         forest
     }
 
-    /// Finds what came too late for an invitation: the lowest ids come first, and a person uses it once. All
-    /// by signatures alone, for otherwise revoking one redemption would admit another.
-    fn count_redemptions(&mut self) {
+    /// Says of every grant what became of it, from the genesis down.
+    fn follow(&mut self) {
+        for at in 0..self.order.len() {
+            let Some((_, id)) = self.order.get(at).copied() else { continue };
+            if let Some(stored) = self.set.grants.get(&id) {
+                let status = self.status_of(id, &stored.grant);
+                self.status.insert(id, status);
+            }
+        }
+    }
+
+    /// Finds what came too late for an invitation, or comes back by it. A person uses it once, in order of
+    /// [`Precedence`] and then of ids, and it stays used if that one is revoked: that must not admit another.
+    /// Whether there is any such.
+    fn count_redemptions(&mut self) -> bool {
+        let mut redemptions: Vec<(RecordId, Precedence, RecordId)> = Vec::new();
+        let mut revoked: BTreeMap<(RecordId, Audience), (RecordId, Issuer)> = BTreeMap::new();
         for (id, stored) in &self.set.grants {
             let grant = &stored.grant;
-            let by_invite = matches!(grant.issuer, Issuer::Invite(_));
-            for invitation in rests_on(grant).filter(|below| by_invite || grant.redeems == Some(*below)) {
-                let uses = self.set.grants.get(&invitation).and_then(|stored| stored.grant.uses);
-                let persons = self.redeemed.entry(invitation).or_default();
-                let room = uses.is_none_or(|uses| u32::try_from(persons.len()).is_ok_and(|used| used < uses));
-                if room {
-                    persons.insert(grant.to);
-                } else if !persons.contains(&grant.to) {
-                    self.used_up.insert(*id);
-                }
+            let Some(invitation) = redeemed_by(grant) else { continue };
+            redemptions.push((invitation, self.precedence(*id, grant), *id));
+            if let Some((record, revoke)) = self.revocation(*id) {
+                revoked.entry((invitation, grant.to)).or_insert((record, revoke.issuer));
             }
+        }
+        redemptions.sort_unstable();
+        for (invitation, precedence, id) in redemptions {
+            let Some(to) = self.set.grants.get(&id).map(|stored| stored.grant.to) else { continue };
+            let uses = self.set.grants.get(&invitation).and_then(|stored| stored.grant.uses);
+            let persons = self.redeemed.entry(invitation).or_default();
+            let room = uses.is_none_or(|uses| u32::try_from(persons.len()).is_ok_and(|used| used < uses));
+            if room {
+                persons.insert(to);
+            } else if !persons.contains(&to) {
+                self.used_up.insert(id);
+            }
+            if let (Precedence::Bearer, Some(revoked)) = (precedence, revoked.get(&(invitation, to))) {
+                self.turned_away.insert(id, *revoked);
+            }
+        }
+        !self.used_up.is_empty() || !self.turned_away.is_empty()
+    }
+
+    /// Which redemptions of an invitation come first, uses not consulted.
+    fn precedence(&self, id: RecordId, grant: &Grant) -> Precedence {
+        let Signer::Device(device) = grant.by else { return Precedence::Bearer };
+        let stands = match grant.parent {
+            Parent::Genesis => true,
+            Parent::Grant(parent) => self.status(&parent) == LinkStatus::Live,
+        };
+        if stands && self.voices.issues(grant.issuer, &device, &id) {
+            Precedence::Stands
+        } else {
+            Precedence::Ended
         }
     }
 
@@ -103,6 +154,9 @@ impl<'a> Forest<'a> {
         }
         if let Some((record, revoke)) = self.revocation(id) {
             return LinkStatus::Revoked { record, issuer: revoke.issuer };
+        }
+        if let Some((record, issuer)) = self.turned_away.get(&id).copied() {
+            return LinkStatus::Revoked { record, issuer };
         }
         if self.used_up.contains(&id) {
             return LinkStatus::UsedUp;
@@ -206,26 +260,32 @@ impl<'a> Forest<'a> {
         revocable
     }
 
-    /// In whose name, and under what, a device may grant this role: in that of the first of its names that may.
-    pub(crate) fn authority(&self, device: &DeviceId, role: Role) -> Option<(Issuer, Parent)> {
+    /// In whose name, and under what, a device may grant this role: in that of the first of its names that may
+    /// and that is `allowed`. Of the grants that are `enough` it is the one that lasts longest, then the
+    /// strongest, then that of the lowest id.
+    pub(crate) fn authority(
+        &self,
+        device: &DeviceId,
+        role: Role,
+        enough: impl Fn(&Grant) -> bool,
+        allowed: impl Fn(Issuer) -> bool,
+    ) -> Option<(Issuer, Parent)> {
         if self.tombstone.is_some() || self.set.genesis.kind == ResourceKind::Shelf {
             return None;
         }
-        let mut strongest: BTreeMap<Issuer, (Role, RecordId)> = BTreeMap::new();
+        let mut best: BTreeMap<Issuer, (Lasting, Role, Reverse<RecordId>)> = BTreeMap::new();
         for (id, grant, depth) in self.live() {
             let Some(issuer) = issuer_for(grant.to) else { continue };
-            if grant.share && grant.role >= role && depth < MAX_DEPTH {
-                // In order of ids, so that of equals the first stays.
-                let best = strongest.entry(issuer).or_insert((grant.role, id));
-                if grant.role > best.0 {
-                    *best = (grant.role, id);
-                }
+            if grant.share && grant.role >= role && depth < MAX_DEPTH && enough(grant) {
+                let this = (lasting(grant.expires), grant.role, Reverse(id));
+                let best = best.entry(issuer).or_insert(this);
+                *best = this.max(*best);
             }
         }
-        self.voices.names_of(device).into_iter().find_map(|name| {
-            let parent = match strongest.get(&name) {
+        self.voices.names_of(device).into_iter().filter(|name| allowed(*name)).find_map(|name| {
+            let parent = match best.get(&name) {
                 _ if self.set.is_owner(name) => Parent::Genesis,
-                Some((_, id)) => Parent::Grant(*id),
+                Some((.., Reverse(id))) => Parent::Grant(*id),
                 None => return None,
             };
             Some((name, parent))
@@ -260,19 +320,34 @@ impl<'a> Forest<'a> {
         records
     }
 
-    /// The redemptions for which this one came too late.
+    /// The redemptions for which this one came too late, with all that they rest on.
     fn earlier_redemptions(&self, late: RecordId) -> Vec<RecordId> {
-        let of = |id: &RecordId| {
-            let grant = &self.set.grants.get(id)?.grant;
-            match (grant.issuer, grant.parent) {
-                (Issuer::Invite(_), Parent::Grant(invitation)) => Some(invitation),
-                _ => grant.redeems,
-            }
-        };
+        let of = |id: &RecordId| redeemed_by(&self.set.grants.get(id)?.grant);
         let Some(invitation) = of(&late) else { return Vec::new() };
-        let others = self.set.grants.range(..late).map(|(id, _)| *id);
-        others.filter(|id| !self.used_up.contains(id) && of(id) == Some(invitation)).collect()
+        let counted = self.set.grants.keys().filter(|id| !self.used_up.contains(id));
+        let earlier = counted.filter(|id| of(id) == Some(invitation));
+        earlier.flat_map(|id| self.set.grounds(*id)).collect()
     }
+}
+
+/// The invitation that a grant answers.
+fn redeemed_by(grant: &Grant) -> Option<RecordId> {
+    match (grant.issuer, grant.parent) {
+        (Issuer::Invite(_), Parent::Grant(invitation)) => Some(invitation),
+        _ => grant.redeems,
+    }
+}
+
+/// For how long something lasts, in the order of that: whether for ever, or else until when.
+type Lasting = (bool, Option<u64>);
+
+fn lasting(expires: Option<u64>) -> Lasting {
+    (expires.is_none(), expires)
+}
+
+/// Whether something lasts as long as another.
+pub(crate) fn lasts(expires: Option<u64>, until: Option<u64>) -> bool {
+    lasting(expires) >= lasting(until)
 }
 
 /// In whose name a device of whom something was granted to passes it on.

@@ -63,6 +63,8 @@ pub struct Grant {
     pub uses: Option<u32>,
     /// For an invitation: only the device that made it lets people in by it, so not offline either.
     pub confirm: bool,
+    /// For an invitation: its own key may let people in, with nobody there to ask.
+    pub offline: bool,
     /// What it rests on.
     pub parent: Parent,
     /// The grant to an invitation that this one answers. It is no parent: that one may end, and this stays.
@@ -104,6 +106,7 @@ impl Grant {
             writer.uint(uses.into());
         });
         writer.byte(self.confirm.into());
+        writer.byte(self.offline.into());
         writer.option(
             match self.parent {
                 Parent::Genesis => None,
@@ -131,6 +134,7 @@ impl Grant {
             share: flag(reader, "share flag")?,
             uses: reader.option(uses)?,
             confirm: flag(reader, "confirm flag")?,
+            offline: flag(reader, "offline flag")?,
             parent: reader.option(RecordId::decode)?.map_or(Parent::Genesis, Parent::Grant),
             redeems: reader.option(RecordId::decode)?,
             expires: reader.option(Reader::uint)?,
@@ -142,14 +146,22 @@ impl Grant {
             },
         };
         let invitation = matches!(grant.to, Audience::Invite(_));
-        if !invitation && (grant.uses.is_some() || grant.confirm) {
-            return Err(DecodeError::Invalid("only an invitation has a number of uses, or is confirmed"));
+        if !invitation && (grant.uses.is_some() || grant.confirm || grant.offline) {
+            return Err(DecodeError::Invalid(
+                "only an invitation has a number of uses, is confirmed, or redeemed offline",
+            ));
+        }
+        if grant.confirm && grant.offline {
+            return Err(DecodeError::Invalid("an invitation that is confirmed is not redeemed offline"));
         }
         if grant.uses == Some(0) {
             return Err(DecodeError::Invalid("an invitation has no uses"));
         }
         if grant.redeems.is_some() && !matches!(grant.to, Audience::Person(_)) {
             return Err(DecodeError::Invalid("only a person redeems an invitation"));
+        }
+        if grant.redeems.is_some() && !matches!(grant.by, Signer::Device(_)) {
+            return Err(DecodeError::Invalid("only a device says which invitation it redeems"));
         }
         Ok(grant)
     }

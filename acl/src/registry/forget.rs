@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Registry;
+use super::resource::named_by;
 use super::waiting::builds_on;
 use crate::ids::{RecordId, ResourceId};
 use crate::records::{Record, ResourceKind, Subject, VerifiedRecord};
@@ -58,28 +59,42 @@ impl Registry {
 
     /// Drops one record that a bound left no room for.
     pub(super) fn drop_record(&mut self, subject: &Subject, id: &RecordId) {
-        self.records.remove(id);
+        let record = self.records.remove(id);
         if let Some(ids) = self.subjects.get_mut(subject) {
             ids.remove(id);
         }
+        if let (Subject::Resource(resource), Some(record)) = (subject, record) {
+            let set = self.resources.get(resource);
+            for roster in named_by(record.record()) {
+                if set.is_none_or(|set| !set.names(&roster)) {
+                    without(&mut self.naming, &roster, resource);
+                }
+            }
+        }
         self.note_dropped(id);
+    }
+
+    /// Drops a record that was stored beyond a bound because others built on it, if none does any more: those
+    /// that waited have been judged, and are not kept.
+    pub(super) fn drop_spare(&mut self, id: RecordId, queue: &mut Vec<VerifiedRecord>) {
+        if self.waiting.wants(id) {
+            return;
+        }
+        let Some(subject) = self.records.get(&id).map(VerifiedRecord::subject) else { return };
+        let dropped = match subject {
+            Subject::Roster(roster) => self.rosters.log_mut(&roster).map(|log| log.drop_spare(id)),
+            Subject::Resource(resource) => self.resources.get_mut(&resource).map(|set| set.drop_spare(id)),
+        };
+        let dropped = dropped.unwrap_or_default();
+        if !dropped.is_empty() {
+            self.changed(subject, dropped, queue);
+        }
     }
 
     fn note_dropped(&mut self, id: &RecordId) {
         if !self.changes.stored.remove(id) {
             self.changes.dropped.insert(*id);
         }
-    }
-
-    /// Drops from the index what a resource no longer names.
-    pub(super) fn drop_names(&mut self, resource: ResourceId) {
-        let Some(set) = self.resources.get(&resource) else { return };
-        self.naming.retain(|roster, resources| {
-            if !set.names(roster) {
-                resources.remove(&resource);
-            }
-            !resources.is_empty()
-        });
     }
 
     /// Takes out whole subjects and queues their records, so that those of a kind on which others rest are

@@ -1,5 +1,7 @@
 //! The stored operations of one roster, and which of them are worth storing.
 
+mod heads;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
@@ -9,8 +11,8 @@ use super::voices::Voices;
 use super::waiting::Awaited;
 use super::{Refusal, Verdict};
 use crate::bounds::{
-    MAX_NESTING, MAX_PREVIOUS, MAX_RECOVERIES, MAX_ROSTER_FORKS, MAX_ROSTER_LENGTH,
-    MAX_ROSTER_LENGTH_FOR_REMOVAL, MAX_ROSTER_LENGTH_PER_RECOVERY,
+    MAX_NESTING, MAX_RECOVERIES, MAX_ROSTER_FORKS, MAX_ROSTER_LENGTH, MAX_ROSTER_LENGTH_FOR_REMOVAL,
+    MAX_ROSTER_LENGTH_PER_RECOVERY,
 };
 use crate::ids::{PersonId, RecordId, RecoveryKey};
 use crate::records::{Capacity, Member, RosterAction, RosterGenesis, RosterKind, RosterOperation};
@@ -89,9 +91,11 @@ impl RosterLog {
     /// one level less deep, so that groups in a circle come to an end.
     pub(crate) fn evaluate(&self, rosters: &Rosters, level: usize) -> Evaluated {
         let voices = Voices::new(rosters, level.saturating_sub(1), [self.id]);
-        evaluate(self.id, &self.genesis, &self.operations, self.heads(), |id, operation| {
+        let mut evaluated = evaluate(self.id, &self.genesis, &self.operations, |id, operation| {
             operation.person.is_none_or(|person| voices.speaks_in(person, &operation.by, id))
-        })
+        });
+        evaluated.roster.heads = self.heads(&evaluated.void);
+        evaluated
     }
 
     /// Something that the evaluation rests on has changed.
@@ -192,6 +196,19 @@ impl RosterLog {
         Ok(dropped)
     }
 
+    /// Drops an operation that lies beyond the bound and on which nothing builds, though it was waited for.
+    pub(super) fn drop_spare(&mut self, id: RecordId) -> Vec<RecordId> {
+        let spare =
+            |stored: &StoredOperation| self.slots.is_spare(slot(&stored.operation, &stored.ancestors), id);
+        if !self.operations.get(&id).is_some_and(spare) {
+            return Vec::new();
+        }
+        let dropped = self.evict(id);
+        self.note_ever();
+        self.invalidate();
+        dropped
+    }
+
     /// All that lies before an operation, the genesis included.
     fn past(&self, operation: &RosterOperation) -> Result<BTreeSet<RecordId>, Verdict> {
         let genesis = self.origin();
@@ -264,36 +281,6 @@ impl RosterLog {
             dropped.push(id);
         }
         dropped
-    }
-
-    /// The operations that none builds on.
-    fn heads(&self) -> Vec<RecordId> {
-        self.heads_among(|_| true)
-    }
-
-    /// The same without the removals that a member signed, and what builds on those.
-    pub(crate) fn heads_without_removals_by(&self, member: Member) -> Vec<RecordId> {
-        let removal = |stored: &StoredOperation| {
-            matches!(stored.operation.action, RosterAction::Remove { .. })
-                && stored.operation.author() == Some(member)
-        };
-        let removals: BTreeSet<&RecordId> =
-            self.operations.iter().filter(|(_, stored)| removal(stored)).map(|(id, _)| id).collect();
-        self.heads_among(|id| {
-            let before = self.operations.get(id).map(|stored| &stored.ancestors);
-            !removals.contains(id)
-                && before.is_some_and(|before| removals.iter().all(|id| !before.contains(id)))
-        })
-    }
-
-    fn heads_among(&self, counts: impl Fn(&RecordId) -> bool) -> Vec<RecordId> {
-        let among: Vec<&RecordId> = self.operations.keys().filter(|id| counts(id)).collect();
-        let stored = among.iter().filter_map(|id| self.operations.get(id));
-        let built_on: BTreeSet<&RecordId> = stored.flat_map(|stored| &stored.operation.previous).collect();
-        if among.is_empty() {
-            return vec![self.origin()];
-        }
-        among.into_iter().filter(|id| !built_on.contains(id)).take(MAX_PREVIOUS).copied().collect()
     }
 }
 

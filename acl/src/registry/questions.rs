@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use super::resource::ResourceSet;
 use super::{Registry, Voices};
-use crate::access::{Access, Explanation, Forest, LinkStatus, Principal};
+use crate::access::{Access, Explanation, Forest, LinkStatus, Principal, lasts};
 use crate::ids::{DeviceId, PersonId, RecordId, ResourceId};
-use crate::records::{Issuer, Member, Parent, Record, ResourceKind, Signer, Subject, VerifiedRecord};
+use crate::records::{Grant, Issuer, Member, Parent, Record, ResourceKind, Signer, Subject, VerifiedRecord};
 use crate::role::Role;
 use crate::roster::Roster;
 use crate::story::{StoryEntry, resource_story, roster_story};
@@ -120,11 +120,21 @@ impl Registry {
         resources
     }
 
-    /// What the removal of a member builds on: the heads of the roster without what that member removed. A removal
-    /// that names another one grants that it came first, and one that answers a thief's must not.
+    /// What the removal of a member by another builds on: the heads of the roster without what that member
+    /// removed. A removal that names another one grants that it came first, and one that answers a thief's must
+    /// not. Where the member has filled the roster up, what it alone stands behind is left out.
     #[must_use]
-    pub fn heads_to_remove(&self, roster: PersonId, member: Member) -> Vec<RecordId> {
-        self.rosters.log(&roster).map(|log| log.heads_without_removals_by(member)).unwrap_or_default()
+    pub fn heads_to_remove(&self, roster: PersonId, member: Member, by: Member) -> Vec<RecordId> {
+        let log = self.rosters.log(&roster);
+        log.map(|log| log.heads_to_remove(member, by, &self.rosters)).unwrap_or_default()
+    }
+
+    /// What a recovery by the key of this hash builds on: the heads of the roster, as many as fit, and what
+    /// committed to that key.
+    #[must_use]
+    pub fn heads_to_recover(&self, roster: PersonId, recovery: &[u8; 32]) -> Vec<RecordId> {
+        let log = self.rosters.log(&roster);
+        log.map(|log| log.heads_to_recover(recovery, &self.rosters)).unwrap_or_default()
     }
 
     /// A person or group, and the groups that it is or ever was in, by itself or through other groups.
@@ -171,14 +181,43 @@ impl Registry {
     }
 
     /// In whose name, and under what, a device may grant this role now, with or without `share`: as its own
-    /// person if that may, else as a group. The genesis is the parent of the owner's grants, else the strongest
-    /// grant that may be passed on. The new grant must not outlive it.
+    /// person if that may, else as a group. The genesis is the parent of the owner's grants, else of those that
+    /// may be passed on the grant that lasts longest, then the strongest. The new grant must not outlive it.
     #[must_use]
     pub fn authority(&self, device: DeviceId, resource: ResourceId, role: Role) -> Option<(Issuer, Parent)> {
-        if self.access(resource)?.deleted {
-            return None;
-        }
-        self.forest(resource)?.authority(&device, role)
+        self.living_forest(resource)?.authority(&device, role, |_| true, |_| true)
+    }
+
+    /// The same for a grant that is to last this long, in milliseconds since 1970; none is for ever.
+    #[must_use]
+    pub fn authority_for(
+        &self,
+        device: DeviceId,
+        resource: ResourceId,
+        role: Role,
+        expires: Option<u64>,
+    ) -> Option<(Issuer, Parent)> {
+        let enough = |grant: &Grant| lasts(grant.expires, expires);
+        self.living_forest(resource)?.authority(&device, role, enough, |_| true)
+    }
+
+    /// The same for one that redeems an invitation: in a name from which the invitation came.
+    #[must_use]
+    pub fn authority_to_redeem(
+        &self,
+        device: DeviceId,
+        resource: ResourceId,
+        role: Role,
+        expires: Option<u64>,
+        invitation: RecordId,
+    ) -> Option<(Issuer, Parent)> {
+        let forest = self.living_forest(resource)?;
+        let enough = |grant: &Grant| lasts(grant.expires, expires);
+        forest.authority(&device, role, enough, |name| forest.set.is_above(name, invitation))
+    }
+
+    fn living_forest(&self, resource: ResourceId) -> Option<Forest<'_>> {
+        if self.access(resource)?.deleted { None } else { self.forest(resource) }
     }
 
     /// The live grants that a revocation signed by this device would end, and in whose name: its own person's
@@ -237,7 +276,9 @@ impl Registry {
             Record::Tombstone(tombstone) => tombstone.by == device,
             Record::Exclude(exclude) => exclude.by == device,
             Record::Genesis(genesis) => genesis.by == device && genesis.kind == ResourceKind::Shelf,
-            Record::RosterGenesis(_) | Record::RosterOperation(_) | Record::Keys(_) => false,
+            // What it did in a group is its person's word there.
+            Record::RosterOperation(operation) => operation.by == device && operation.person.is_some(),
+            Record::RosterGenesis(_) | Record::Keys(_) => false,
         });
         signed.map(|(id, _)| *id).collect()
     }

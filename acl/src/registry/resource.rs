@@ -7,14 +7,18 @@ use super::rosters::Rosters;
 use super::slots::{Admission, Slots};
 use super::waiting::Awaited;
 use super::{Refusal, Verdict};
-use crate::access::Access;
-use crate::bounds::{MAX_DEPTH, MAX_EXCLUSIONS_PER_DEVICE, MAX_GRANTS_PER_ISSUER};
+use crate::access::{Access, lasts};
+use crate::bounds::{MAX_DEPTH, MAX_EXCLUSIONS_PER_DEVICE, MAX_GRANTS_PER_SIGNER};
 use crate::ids::{DeviceId, PersonId, RecordId, ResourceId};
 use crate::records::{
     Audience, Capacity, Exclude, Genesis, Grant, Issuer, Parent, Record, ResourceKind, Revoke, Signer,
     Tombstone,
 };
 use crate::role::Role;
+
+/// In whose name a grant is, the key that signed it, and how deep it stands. Each key has its own room, so that
+/// one that was removed takes none from the others of its person.
+type Slot = (Issuer, Signer, u8);
 
 /// A grant and the number of grants from it up to the genesis, itself included.
 #[derive(Debug, Clone)]
@@ -36,7 +40,7 @@ pub(crate) struct ResourceSet {
     pub(crate) exclusions: BTreeMap<RecordId, Exclude>,
     /// How many grants give each role to each.
     ever: BTreeMap<Audience, BTreeMap<Role, u32>>,
-    slots: Slots<(Issuer, u8)>,
+    slots: Slots<Slot>,
     exclusion_slots: Slots<DeviceId>,
     /// The rosters that records name, and how many times.
     named: BTreeMap<PersonId, u32>,
@@ -54,7 +58,7 @@ impl ResourceSet {
             tombstones: BTreeMap::new(),
             exclusions: BTreeMap::new(),
             ever: BTreeMap::new(),
-            slots: Slots::new(MAX_GRANTS_PER_ISSUER),
+            slots: Slots::new(MAX_GRANTS_PER_SIGNER),
             exclusion_slots: Slots::new(MAX_EXCLUSIONS_PER_DEVICE),
             memo: OnceLock::new(),
         }
@@ -113,10 +117,14 @@ impl ResourceSet {
     /// Whether a revocation for this issuer, signed by this device, would count against this grant.
     fn is_upstream(&self, issuer: Issuer, by: &DeviceId, target: RecordId) -> bool {
         let Some(stored) = self.grants.get(&target) else { return false };
-        self.is_owner(issuer)
-            || issuer_is(stored.grant.to, issuer)
+        issuer_is(stored.grant.to, issuer)
             || stored.grant.to == Audience::Device(*by)
-            || self.chain(target).any(|(_, above)| above.grant.issuer == issuer)
+            || self.is_above(issuer, target)
+    }
+
+    /// Whether a grant came from this issuer: the owner, or who issued it or one above it.
+    pub(crate) fn is_above(&self, issuer: Issuer, grant: RecordId) -> bool {
+        self.is_owner(issuer) || self.chain(grant).any(|(_, above)| above.grant.issuer == issuer)
     }
 
     /// Takes in a grant if it is worth storing. Says which others had to go for it.
@@ -139,14 +147,20 @@ impl ResourceSet {
             (Issuer::Invite(key), Signer::Invite(by)) if key == by => {}
             _ => return Err(Verdict::Refused(Refusal::WrongSigner)),
         }
-        let evicted = match self.slots.admit((grant.issuer, depth), id, wanted) {
-            Admission::Full => return Err(Verdict::Refused(Refusal::TooMany("grants of one issuer"))),
-            Admission::Kept => None,
-            Admission::Evicts(other) => Some(other),
-        };
+        // First, so that what it rests on does not go for it.
         for below in rests_on(grant) {
             self.slots.add_child(below);
         }
+        let evicted = match self.slots.admit(slot(grant, depth), id, wanted) {
+            Admission::Full => {
+                for below in rests_on(grant) {
+                    self.slots.take_child(below);
+                }
+                return Err(Verdict::Refused(Refusal::TooMany("grants signed by one key")));
+            }
+            Admission::Kept => None,
+            Admission::Evicts(other) => Some(other),
+        };
         for roster in issuing_roster(grant.issuer).into_iter().chain(audience_roster(grant.to)) {
             self.name(roster);
         }
@@ -171,20 +185,15 @@ impl ResourceSet {
             },
         };
         let above = &parent.grant;
-        // An invitation lets in persons, even where they may not pass it on.
+        // An invitation's own key lets in persons if it says so, even where they may not pass it on.
         let allowed = match above.to {
-            Audience::Invite(_) => matches!(grant.to, Audience::Person(_)) && !above.confirm,
+            Audience::Invite(_) => matches!(grant.to, Audience::Person(_)) && above.offline,
             Audience::Person(_) | Audience::Group(_) | Audience::Device(_) => above.share,
         };
         if !allowed || !issuer_is(above.to, grant.issuer) {
             return refuse(Refusal::NotTheIssuersToGive);
         }
-        let outlives = match (above.expires, grant.expires) {
-            (Some(above), Some(below)) => below > above,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        if exceeds(grant, above) || outlives {
+        if exceeds(grant, above) || !lasts(above.expires, grant.expires) {
             return refuse(Refusal::ExceedsParent);
         }
         if parent.depth >= MAX_DEPTH {
@@ -207,6 +216,9 @@ impl ResourceSet {
         }
         if invitation.confirm && grant.by != invitation.by {
             return Err(Verdict::Refused(Refusal::NotConfirmed));
+        }
+        if !self.is_above(grant.issuer, redeems) {
+            return Err(Verdict::Refused(Refusal::NotTheirInvitation));
         }
         Ok(())
     }
@@ -277,6 +289,16 @@ impl ResourceSet {
         }
     }
 
+    /// Drops a grant that lies beyond the bound and on which nothing builds, though it was waited for.
+    pub(super) fn drop_spare(&mut self, id: RecordId) -> Vec<RecordId> {
+        let spare = |stored: &StoredGrant| self.slots.is_spare(slot(&stored.grant, stored.depth), id);
+        if !self.grants.get(&id).is_some_and(spare) {
+            return Vec::new();
+        }
+        self.invalidate();
+        self.evict(id)
+    }
+
     /// Drops a grant that nothing builds on with its revocations, and what is left without a child by that.
     fn evict(&mut self, first: RecordId) -> Vec<RecordId> {
         let mut queue = vec![first];
@@ -294,10 +316,10 @@ impl ResourceSet {
             let below: Vec<_> = rests_on(&stored.grant)
                 .filter_map(|below| {
                     let found = self.grants.get(&below)?;
-                    Some(((found.grant.issuer, found.depth), below))
+                    Some((slot(&found.grant, found.depth), below))
                 })
                 .collect();
-            queue.extend(self.slots.remove((stored.grant.issuer, stored.depth), id, &below));
+            queue.extend(self.slots.remove(slot(&stored.grant, stored.depth), id, &below));
             dropped.push(id);
             dropped.extend(revocations.into_keys());
         }
@@ -329,6 +351,10 @@ impl ResourceSet {
             }
         }
     }
+}
+
+fn slot(grant: &Grant, depth: u8) -> Slot {
+    (grant.issuer, grant.by, depth)
 }
 
 /// Whether a device gives back what was granted to it: that is its own to do, whatever it may do for its person.

@@ -56,6 +56,22 @@ impl<K: Ord + Copy> Slots<K> {
         *self.children.entry(parent).or_default() += 1;
     }
 
+    /// Takes back the note that a record builds on this one, which was not kept.
+    pub(super) fn take_child(&mut self, parent: RecordId) {
+        if let Some(children) = self.children.get_mut(&parent) {
+            *children -= 1;
+            if *children == 0 {
+                self.children.remove(&parent);
+            }
+        }
+    }
+
+    /// Whether a record lies beyond the bound of its slot, and no kept record builds on it.
+    pub(super) fn is_spare(&self, slot: K, id: RecordId) -> bool {
+        let beyond = |held: &BTreeSet<RecordId>| held.range(..id).count() >= self.limit;
+        !self.children.contains_key(&id) && self.held.get(&slot).is_some_and(beyond)
+    }
+
     /// Drops a record from its slot. Returns those it built on that are to be dropped with it.
     pub(super) fn remove(&mut self, slot: K, id: RecordId, parents: &[(K, RecordId)]) -> Vec<RecordId> {
         if let Some(held) = self.held.get_mut(&slot) {
@@ -63,14 +79,9 @@ impl<K: Ord + Copy> Slots<K> {
         }
         let mut dropped = Vec::new();
         for (slot, parent) in parents {
-            let Some(children) = self.children.get_mut(parent) else { continue };
-            *children -= 1;
-            if *children == 0 {
-                self.children.remove(parent);
-                let held = self.held.get(slot);
-                if held.is_some_and(|held| held.range(..parent).count() >= self.limit) {
-                    dropped.push(*parent);
-                }
+            self.take_child(*parent);
+            if self.is_spare(*slot, *parent) {
+                dropped.push(*parent);
             }
         }
         dropped
@@ -114,5 +125,18 @@ mod tests {
         assert_eq!(slots.admit(0, id(7), false), Admission::Full);
         assert_eq!(slots.admit(0, id(8), true), Admission::Kept);
         assert_eq!(slots.remove(1, id(20), &[(0, id(9))]), [id(9)]);
+    }
+
+    #[test]
+    fn what_is_only_wanted_is_spare_until_something_builds_on_it() {
+        let mut slots = Slots::new(1);
+        assert_eq!(slots.admit(0, id(1), false), Admission::Kept);
+        assert_eq!(slots.admit(0, id(2), true), Admission::Kept);
+        assert!(!slots.is_spare(0, id(1)));
+        assert!(slots.is_spare(0, id(2)));
+        slots.add_child(id(2));
+        assert!(!slots.is_spare(0, id(2)));
+        slots.take_child(id(2));
+        assert!(slots.is_spare(0, id(2)));
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::resource::rests_on;
-use crate::bounds::{MAX_WAITING, MAX_WAITING_BYTES, MAX_WAITING_PER_SUBJECT};
+use crate::bounds::{MAX_WAITING, MAX_WAITING_BYTES, MAX_WAITING_BYTES_PER_SUBJECT, MAX_WAITING_PER_SUBJECT};
 use crate::ids::{PersonId, RecordId, ResourceId};
 use crate::records::{Record, Subject, VerifiedRecord};
 
@@ -26,10 +26,20 @@ pub(super) struct Waiting {
     by_awaited: BTreeMap<Awaited, BTreeSet<RecordId>>,
     /// How many waiting records build on each record, whatever they wait for first.
     built_on: BTreeMap<RecordId, usize>,
+    /// On what none of them builds any more since this was last asked.
+    released: Vec<RecordId>,
     bytes: usize,
+    bytes_of: BTreeMap<Subject, usize>,
+    /// Stored records are read back, and none may get lost.
+    unbounded: bool,
 }
 
 impl Waiting {
+    /// One that holds whatever waits, for reading back what was stored.
+    pub(super) fn unbounded() -> Self {
+        Self { unbounded: true, ..Self::default() }
+    }
+
     pub(super) fn contains(&self, id: &RecordId) -> bool {
         self.records.contains_key(id)
     }
@@ -43,18 +53,15 @@ impl Waiting {
     pub(super) fn keep(&mut self, record: VerifiedRecord, awaited: Awaited) -> bool {
         let subject = record.subject();
         let id = record.id();
-        let of_subject = self.by_subject.get(&subject);
-        let highest = of_subject.and_then(BTreeSet::last).copied();
-        let full = of_subject.is_some_and(|ids| ids.len() >= MAX_WAITING_PER_SUBJECT)
-            || self.records.len() >= MAX_WAITING
-            || self.bytes + record.bytes().len() > MAX_WAITING_BYTES;
-        if full {
-            match highest {
+        let size = record.bytes().len();
+        while self.is_full(&subject, size) {
+            match self.by_subject.get(&subject).and_then(BTreeSet::last).copied() {
                 Some(highest) if id < highest => self.remove(&highest),
                 _ => return false,
             };
         }
-        self.bytes += record.bytes().len();
+        self.bytes += size;
+        *self.bytes_of.entry(subject).or_default() += size;
         self.by_subject.entry(subject).or_default().insert(id);
         self.by_awaited.entry(awaited).or_default().insert(id);
         for below in builds_on(record.record()) {
@@ -64,10 +71,24 @@ impl Waiting {
         true
     }
 
+    fn is_full(&self, subject: &Subject, size: usize) -> bool {
+        let of_subject = self.bytes_of.get(subject).copied().unwrap_or_default();
+        !self.unbounded
+            && (self.by_subject.get(subject).is_some_and(|ids| ids.len() >= MAX_WAITING_PER_SUBJECT)
+                || of_subject + size > MAX_WAITING_BYTES_PER_SUBJECT
+                || self.records.len() >= MAX_WAITING
+                || self.bytes + size > MAX_WAITING_BYTES)
+    }
+
     /// Takes out all that waited for this.
     pub(super) fn wake(&mut self, awaited: Awaited) -> Vec<VerifiedRecord> {
         let ids = self.by_awaited.remove(&awaited).unwrap_or_default();
         ids.iter().filter_map(|id| self.remove(id)).collect()
+    }
+
+    /// On what some of them built, and none does any more, since this was last asked.
+    pub(super) fn take_released(&mut self) -> Vec<RecordId> {
+        std::mem::take(&mut self.released)
     }
 
     /// Drops all records of a subject.
@@ -80,6 +101,12 @@ impl Waiting {
     fn remove(&mut self, id: &RecordId) -> Option<VerifiedRecord> {
         let (record, awaited) = self.records.remove(id)?;
         self.bytes -= record.bytes().len();
+        if let Some(bytes) = self.bytes_of.get_mut(&record.subject()) {
+            *bytes -= record.bytes().len();
+            if *bytes == 0 {
+                self.bytes_of.remove(&record.subject());
+            }
+        }
         take(&mut self.by_subject, &record.subject(), id);
         take(&mut self.by_awaited, &awaited, id);
         for below in builds_on(record.record()) {
@@ -87,6 +114,7 @@ impl Waiting {
                 *count -= 1;
                 if *count == 0 {
                     self.built_on.remove(&below);
+                    self.released.push(below);
                 }
             }
         }

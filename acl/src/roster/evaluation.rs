@@ -1,13 +1,14 @@
 //! The rule of rosters.
 //!
 //! Two members can remove each other at once, so rank decides: whom recovery brought in before all others (the
-//! later words first), then the founder, then fewer operations before the one that added a member, ties by its
+//! later words first, and of equal ones those whose next words were used), then the founder, then fewer operations before the one that added a member, ties by its
 //! id. Removals are taken from the most senior remover down, of one remover the earlier first; one counts unless its author is no valid member by
 //! then, or is removed by a counted one that had not seen it. What a removed member wrote into the roster
 //! without its remover having seen it is void, and so is everything by members that only void operations had
 //! added. In a group an operation is void, too, if its device does not speak for the member it names. A removed
 //! member never returns; one that is added again is as senior as the first time and may do the most of what it
-//! was added for. A recovery rests on nobody's place in the roster, so nothing makes it void.
+//! was added for. What goes on counting of what a removed one signed, those say who removed it, and not itself.
+//! A recovery rests on nobody's place in the roster, so nothing makes it void.
 //!
 //! The registry stores only operations whose author was, in the operation's own past, the founder or added as
 //! `full`; that is taken for granted here.
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::{Rank, Roster, RosterMember};
+use crate::bounds::MAX_RECOVERIES;
 use crate::ids::{PersonId, RecordId};
 use crate::records::{Capacity, Member, RosterAction, RosterGenesis, RosterOperation};
 
@@ -73,7 +75,6 @@ pub(crate) fn evaluate(
     id: PersonId,
     genesis: &RosterGenesis,
     operations: &BTreeMap<RecordId, StoredOperation>,
-    heads: Vec<RecordId>,
     speaks: impl Fn(&RecordId, &RosterOperation) -> bool,
 ) -> Evaluated {
     let mut evaluation = Evaluation::new(id, genesis, operations);
@@ -83,7 +84,7 @@ pub(crate) fn evaluate(
         }
     }
     evaluation.settle_removals();
-    let roster = evaluation.roster(id, heads);
+    let roster = evaluation.roster(id);
     Evaluated { roster, void: evaluation.void }
 }
 
@@ -126,8 +127,10 @@ struct Evaluation<'a> {
     by: BTreeMap<Member, Vec<RecordId>>,
     /// What brought each member in, most senior first.
     entries: BTreeMap<Member, BTreeSet<Rank>>,
+    /// The recoveries on which another one rests.
+    continued: BTreeSet<RecordId>,
     /// The counted removals of each member.
-    counted: BTreeMap<Member, Vec<RecordId>>,
+    counted: BTreeMap<Member, BTreeSet<RecordId>>,
     void: BTreeMap<RecordId, VoidReason>,
 }
 
@@ -138,7 +141,8 @@ impl<'a> Evaluation<'a> {
         operations: &'a BTreeMap<RecordId, StoredOperation>,
     ) -> Self {
         let origin = RecordId::from_bytes(*id.as_bytes());
-        let founder = BTreeSet::from([Rank::new(0, 0, origin)]);
+        let continued = continued(operations);
+        let founder = BTreeSet::from([Rank::new(0, false, 0, origin)]);
         let mut entries = BTreeMap::from([(founded(genesis).member, founder)]);
         let mut by: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (id, stored) in operations {
@@ -146,11 +150,13 @@ impl<'a> Evaluation<'a> {
                 by.entry(author).or_default().push(*id);
             }
             if let Some(entry) = added(&stored.operation) {
-                let rank = Rank::new(stored.generation, stored.ancestors.len(), *id);
+                let continued = continued.contains(id);
+                let rank = Rank::new(stored.generation, continued, stored.ancestors.len(), *id);
                 entries.entry(entry.member).or_default().insert(rank);
             }
         }
-        Self { origin, genesis, operations, by, entries, counted: BTreeMap::new(), void: BTreeMap::new() }
+        let (counted, void) = (BTreeMap::new(), BTreeMap::new());
+        Self { origin, genesis, operations, by, entries, continued, counted, void }
     }
 
     /// Counts removals from the most senior remover down.
@@ -181,7 +187,7 @@ impl<'a> Evaluation<'a> {
 
     fn count(&mut self, id: RecordId, stored: &StoredOperation) {
         let Some((member, _)) = removes(&stored.operation) else { return };
-        self.counted.entry(member).or_default().push(id);
+        self.counted.entry(member).or_default().insert(id);
         let own = self.by.get(&member).into_iter().flatten();
         let unseen = own.filter(|own| **own != id && !stored.ancestors.contains(*own)).copied().collect();
         self.make_void(unseen, VoidReason::AuthorRemoved(id));
@@ -191,7 +197,8 @@ impl<'a> Evaluation<'a> {
     fn make_void(&mut self, first: Vec<RecordId>, reason: VoidReason) {
         let mut suspects: Vec<(RecordId, VoidReason)> = first.into_iter().map(|id| (id, reason)).collect();
         while let Some((suspect, reason)) = suspects.pop() {
-            if self.void.contains_key(&suspect) {
+            // What has counted stands, though less senior ones remove its author later.
+            if self.void.contains_key(&suspect) || self.has_counted(&suspect) {
                 continue;
             }
             self.void.insert(suspect, reason);
@@ -202,6 +209,11 @@ impl<'a> Evaluation<'a> {
                 own.filter(|own| !self.void.contains_key(*own) && !self.was_member(&orphan.member, own));
             suspects.extend(own.map(|own| (*own, VoidReason::NeverMember)));
         }
+    }
+
+    fn has_counted(&self, id: &RecordId) -> bool {
+        let removed = self.operations.get(id).and_then(|stored| removes(&stored.operation));
+        removed.and_then(|(member, _)| self.counted.get(&member)).is_some_and(|counted| counted.contains(id))
     }
 
     /// Whether, in the past of its own operation, a member was brought in as full by what is not void.
@@ -229,7 +241,7 @@ impl<'a> Evaluation<'a> {
         self.valid_entries(member).next()
     }
 
-    fn roster(&self, id: PersonId, heads: Vec<RecordId>) -> Roster {
+    fn roster(&self, id: PersonId) -> Roster {
         let (mut name, names) = self.names();
         let mut roster = Roster {
             id,
@@ -242,15 +254,22 @@ impl<'a> Evaluation<'a> {
             ever: BTreeMap::new(),
             ever_persons: BTreeMap::new(),
             recovery: self.recovery(),
-            heads,
+            recoveries: self.recoveries(),
+            left: BTreeSet::new(),
+            heads: Vec::new(),
         };
         for (member, removals) in &self.counted {
             // A keep speaks for what a member might sign, not for one that void words alone let sign.
             let signed = self.valid_entries(member).filter_map(|rank| self.entry(&rank.id));
             let full = signed.map(|entry| entry.capacity).max() == Some(Capacity::Full);
-            let removals = removals.iter().filter(|_| full);
-            let kept = removals.filter_map(|id| Some(removes(&self.operations.get(id)?.operation)?.1));
-            let kept = kept.flatten().copied().collect();
+            let removals = removals.iter().filter_map(|id| Some(&self.operations.get(id)?.operation));
+            let by_others: Vec<_> =
+                removals.filter(|operation| operation.author() != Some(*member)).collect();
+            if by_others.is_empty() {
+                roster.left.insert(*member);
+            }
+            let kept = by_others.iter().filter(|_| full).filter_map(|operation| removes(operation));
+            let kept = kept.flat_map(|(_, keep)| keep).copied().collect();
             match member {
                 Member::Device(device) => _ = roster.removed.insert(*device, kept),
                 Member::Person(person) => _ = roster.removed_persons.insert(*person, kept),
@@ -303,10 +322,45 @@ impl<'a> Evaluation<'a> {
     fn recovery(&self) -> [u8; 32] {
         let recoveries = self.operations.iter().filter_map(|(id, stored)| match &stored.operation.action {
             RosterAction::Recover { next_recovery, .. } => {
-                Some((Rank::new(stored.generation, stored.ancestors.len(), *id), *next_recovery))
+                let continued = self.continued.contains(id);
+                let rank = Rank::new(stored.generation, continued, stored.ancestors.len(), *id);
+                Some((rank, *next_recovery))
             }
             RosterAction::Add { .. } | RosterAction::Remove { .. } | RosterAction::Rename { .. } => None,
         });
         recoveries.min().map_or(self.genesis.recovery, |(_, next)| next)
     }
+
+    /// What was committed to and not used yet, where it can still be.
+    fn recoveries(&self) -> BTreeSet<[u8; 32]> {
+        let mut open = BTreeSet::from([self.genesis.recovery]);
+        let mut used = BTreeSet::new();
+        for stored in self.operations.values() {
+            if let RosterAction::Recover { recovery_key, next_recovery, .. } = &stored.operation.action {
+                used.insert(recovery_key.hash());
+                if stored.generation < MAX_RECOVERIES {
+                    open.insert(*next_recovery);
+                }
+            }
+        }
+        open.difference(&used).copied().collect()
+    }
+}
+
+/// The recoveries on which another one rests: one by the words that they committed to.
+fn continued(operations: &BTreeMap<RecordId, StoredOperation>) -> BTreeSet<RecordId> {
+    let committed = |id: &RecordId, hash: [u8; 32]| {
+        operations.get(id).is_some_and(|stored| {
+            matches!(&stored.operation.action,
+                RosterAction::Recover { next_recovery, .. } if *next_recovery == hash)
+        })
+    };
+    let mut continued = BTreeSet::new();
+    for stored in operations.values() {
+        if let RosterAction::Recover { recovery_key, .. } = &stored.operation.action {
+            let hash = recovery_key.hash();
+            continued.extend(stored.ancestors.iter().filter(|id| committed(id, hash)).copied());
+        }
+    }
+    continued
 }

@@ -1,6 +1,6 @@
 //! Who holds what by grants to keys, devices and persons, and what becomes of floods.
 
-use katori_acl::bounds::{MAX_GRANTS_PER_ISSUER, MAX_WAITING_PER_SUBJECT};
+use katori_acl::bounds::{MAX_GRANTS_PER_SIGNER, MAX_WAITING_PER_SUBJECT};
 use katori_acl::{
     Audience, Capacity, Grant, Inserted, Parent, PersonId, Record, Refusal, ResourceKind, Role, Subject,
 };
@@ -34,7 +34,7 @@ fn a_hundred_thousand_grants_by_one_member() {
     }
     let subject = Subject::Resource(story.document);
     let kept = story.registry.record_ids(&subject);
-    assert_eq!(kept.len(), 4 + MAX_GRANTS_PER_ISSUER);
+    assert_eq!(kept.len(), 4 + MAX_GRANTS_PER_SIGNER);
     assert_eq!(backwards.record_ids(&subject), kept);
     assert_eq!(story.role(&story.ada), Some(Role::Admin));
     assert_eq!(story.role(&story.cy), Some(Role::Write));

@@ -13,7 +13,7 @@ use crate::story::{Story, Who};
 fn invite(story: &mut Story, uses: Option<u32>, confirm: bool) -> RecordId {
     let to = Audience::Invite(invitation(60).public());
     let grant = granting(story.document, story.ada.id, &story.ada.key, to);
-    let grant = Grant { uses, confirm, parent: Parent::Grant(story.to_ada), ..grant };
+    let grant = Grant { uses, confirm, offline: !confirm, parent: Parent::Grant(story.to_ada), ..grant };
     story.stored(Record::Grant(grant).sign(&story.ada.key).unwrap())
 }
 

@@ -187,7 +187,8 @@ fn a_recovered_device_outlives_a_removal_it_has_seen() {
         let against = home.remove(thief, &new, &[recovered]);
         home.add(thief, &device(40), &[against]);
         let here = registry(&home.records);
-        let heads = here.heads_to_remove(home.roster, Member::Device(thief.public()));
+        let heads =
+            here.heads_to_remove(home.roster, Member::Device(thief.public()), Member::Device(new.public()));
         assert_eq!(heads, [recovered]);
         let answer = if concedes { vec![against] } else { heads };
         home.remove(&new, thief, &answer);

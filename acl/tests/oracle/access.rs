@@ -110,8 +110,8 @@ impl<'a> Oracle<'a> {
         })
     }
 
-    /// Whether a grant that answers invitations gives no more than they do, and is among as many as they have
-    /// uses: the persons with the lowest ids, by signatures alone.
+    /// Whether a grant that answers an invitation is by somebody it came from, gives no more than it does, and is
+    /// among as many as it has uses.
     fn redeems(&self, grant: &'a Grant, genesis: &Genesis, when: When) -> bool {
         let within = grant.redeems.is_none_or(|id| {
             self.grant(grant.resource, id).is_some_and(|offer| {
@@ -120,24 +120,75 @@ impl<'a> Oracle<'a> {
                     && (offer.share || !grant.share)
                     && (!offer.confirm || offer.by == grant.by)
                     && self.rests(id, offer, genesis, When::Ever)
+                    && self.came_from(grant.issuer, id, offer, genesis)
             })
         });
         within
             && (when == When::Ever
-                || answers(grant).into_iter().all(|offer| self.has_use_for(grant, offer, genesis)))
+                || answers(grant).into_iter().all(|offer| {
+                    self.has_use_for(grant, offer, genesis) && !self.is_turned_away(grant, offer, genesis)
+                }))
     }
 
+    /// Whether an invitation is the owner's, or came through this issuer.
+    fn came_from(&self, issuer: Issuer, id: RecordId, offer: &'a Grant, genesis: &Genesis) -> bool {
+        let through = |chain: Vec<(RecordId, &Grant)>| chain.iter().any(|(_, link)| link.issuer == issuer);
+        issuer == self.owner(genesis) || self.chain(id, offer).is_some_and(through)
+    }
+
+    /// All that answers an invitation, by signatures alone.
+    fn redemptions(
+        &self,
+        resource: ResourceId,
+        offer: RecordId,
+        genesis: &Genesis,
+    ) -> Vec<(RecordId, &'a Grant)> {
+        let mut all = self.grants(resource);
+        all.retain(|(id, other)| {
+            answers(other).contains(&offer) && self.rests(*id, other, genesis, When::Ever)
+        });
+        all
+    }
+
+    /// Persons are let in by those that stand first, then by the key, then by what has ended, and of each the
+    /// lowest ids first.
     fn has_use_for(&self, grant: &Grant, offer: RecordId, genesis: &Genesis) -> bool {
         let Some(Grant { uses: Some(uses), .. }) = self.grant(grant.resource, offer) else { return true };
+        let mut redemptions = self.redemptions(grant.resource, offer, genesis);
+        redemptions.sort_by_key(|(id, other)| {
+            let rank = match other.by {
+                Signer::Invite(_) => 1,
+                Signer::Device(_) if self.stands(*id, other, genesis) => 0,
+                Signer::Device(_) => 2,
+            };
+            (rank, *id)
+        });
         let mut let_in: Vec<Audience> = Vec::new();
-        for (id, other) in self.grants(grant.resource) {
-            let redemption = answers(other).contains(&offer) && self.rests(id, other, genesis, When::Ever);
-            if redemption && !let_in.contains(&other.to) {
+        for (_, other) in redemptions {
+            if !let_in.contains(&other.to) {
                 let_in.push(other.to);
             }
         }
         let place = let_in.iter().position(|to| *to == grant.to);
         place.is_some_and(|place| u32::try_from(place).is_ok_and(|place| place < *uses))
+    }
+
+    /// Whether it is its signer's word still, and nothing above it has ended, uses left aside.
+    fn stands(&self, id: RecordId, grant: &'a Grant, genesis: &Genesis) -> bool {
+        let Some(chain) = self.chain(id, grant) else { return false };
+        chain.iter().all(|(one, link)| {
+            self.signed_for(link.issuer, link.by, *one, When::Now)
+                && (*one == id || !self.is_ended(*one, link, genesis))
+        })
+    }
+
+    /// Whether an invitation's key lets somebody back in, of whom a redemption of it was revoked.
+    fn is_turned_away(&self, grant: &Grant, offer: RecordId, genesis: &Genesis) -> bool {
+        matches!(grant.by, Signer::Invite(_))
+            && self
+                .redemptions(grant.resource, offer, genesis)
+                .into_iter()
+                .any(|(id, other)| other.to == grant.to && self.is_ended(id, other, genesis))
     }
 
     /// Whether somebody upstream of this very grant has ended it: the owner, the issuer of it or of one above
@@ -259,9 +310,9 @@ fn passed_on(above: &Grant, grant: &Grant) -> bool {
     let (theirs, shared) = match above.to {
         Audience::Person(person) => (grant.issuer == Issuer::Person(person), above.share),
         Audience::Group(group) => (grant.issuer == Issuer::Group(group), above.share),
-        // Whoever holds the ticket lets one person in, unless the inviter wants to confirm.
+        // Whoever holds the ticket lets one person in, where it says so.
         Audience::Invite(key) => {
-            (grant.issuer == Issuer::Invite(key) && matches!(grant.to, Audience::Person(_)), !above.confirm)
+            (grant.issuer == Issuer::Invite(key) && matches!(grant.to, Audience::Person(_)), above.offline)
         }
         Audience::Device(_) => (false, false),
     };

@@ -152,6 +152,7 @@ pub(crate) fn granting(resource: ResourceId, issuer: PersonId, by: &DeviceKey, t
         share: false,
         uses: None,
         confirm: false,
+        offline: false,
         parent: Parent::Genesis,
         redeems: None,
         expires: None,

@@ -34,11 +34,11 @@ pub(crate) struct Oracle<'a> {
 /// Rosters as they are when groups are looked into so deep.
 type Books<'a> = BTreeMap<(PersonId, When, usize), Option<Rc<Book<'a>>>>;
 
-/// How senior a member is: recoveries by generation, then the founder, then the others in the order of the
+/// How senior a member is: recoveries by generation, of equal ones those that another rests on, then the founder, then the others in the order of the
 /// ancestors of what added them, then the id of that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
-    Recovered(Reverse<usize>, usize, RecordId),
+    Recovered(Reverse<usize>, Reverse<bool>, usize, RecordId),
     Founder,
     Added(usize, RecordId),
 }
@@ -272,6 +272,16 @@ impl Book<'_> {
         later.chain(first).max()
     }
 
+    /// Whether a later recovery is by the words that this one committed to.
+    fn continued(&self, id: RecordId) -> bool {
+        let RosterAction::Recover { next_recovery, .. } = &self.operations[&id].action else { return false };
+        self.operations.iter().any(|(later, operation)| {
+            matches!(&operation.action,
+                RosterAction::Recover { recovery_key, .. } if recovery_key.hash() == *next_recovery)
+                && self.past[later].contains(&id)
+        })
+    }
+
     /// By the most senior of what brought a member in and is not void.
     fn rank(&self, member: Member, genesis: &RosterGenesis) -> Option<Rank> {
         let founder = (member == self.founder).then_some(Rank::Founder);
@@ -281,7 +291,7 @@ impl Book<'_> {
             let rank = match &operation.action {
                 RosterAction::Recover { recovery_key, .. } => {
                     let generation = self.generation(past, genesis, recovery_key.hash())?;
-                    Rank::Recovered(Reverse(generation), past.len(), *id)
+                    Rank::Recovered(Reverse(generation), Reverse(self.continued(*id)), past.len(), *id)
                 }
                 _ => Rank::Added(past.len(), *id),
             };
@@ -360,11 +370,13 @@ impl Book<'_> {
         self.contains(member, when) && self.brought_as(member, Some(Capacity::Full), when)
     }
 
-    /// Whether a removed member's record is kept by one of the counted removals.
+    /// Whether a removed member's record is kept by one of the counted removals that are by others.
     fn kept(&self, member: Member, record: RecordId, when: When) -> bool {
         self.brought_as(member, Some(Capacity::Full), when)
             && self.removals_of(member).any(|id| match &self.operations[&id].action {
-                RosterAction::Remove { keep, .. } => keep.contains(&record),
+                RosterAction::Remove { keep, .. } => {
+                    keep.contains(&record) && self.operations[&id].author() != Some(member)
+                }
                 _ => false,
             })
     }

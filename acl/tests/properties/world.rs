@@ -327,6 +327,7 @@ impl World {
         if matches!(to, Audience::Invite(_)) {
             grant.uses = [None, Some(1), Some(2)][usize::from(dice.below(3))];
             grant.confirm = dice.rarely(4);
+            grant.offline = !grant.confirm && !dice.rarely(4);
         } else if matches!(to, Audience::Person(_)) && dice.below(2) == 1 {
             let offers: Vec<RecordId> = self.invitations(resource);
             grant.redeems = dice.pick(&offers);

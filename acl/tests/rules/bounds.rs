@@ -1,8 +1,11 @@
 //! What a hostile member can make others keep is bounded, and which records stay does not depend on the order
 //! in which they come.
 
-use katori_acl::bounds::{MAX_GRANTS_PER_ISSUER, MAX_ROSTER_FORKS, MAX_WAITING_PER_SUBJECT};
-use katori_acl::{Audience, Capacity, Inserted, Record, Registry, Role, Subject, VerifiedRecord};
+use katori_acl::bounds::{
+    MAX_EXCLUDED_CHANGES, MAX_GRANTS_PER_SIGNER, MAX_ROSTER_FORKS, MAX_WAITING_BYTES_PER_SUBJECT,
+    MAX_WAITING_PER_SUBJECT,
+};
+use katori_acl::{Audience, Capacity, Exclude, Inserted, Record, Registry, Role, Subject, VerifiedRecord};
 
 use crate::world::{ADMIN, WRITE, World, add, device, everything, operation};
 
@@ -22,15 +25,15 @@ fn of_the_grants_of_one_issuer_the_lowest_ids_stay() {
     let guest = world.person(&device(3));
     let document = world.document(olga.0, &olga.1);
     let to_flooder = world.grant(document, olga.0, &olga.1, flooder.0, ADMIN);
-    for _ in 0..MAX_GRANTS_PER_ISSUER + 20 {
+    for _ in 0..MAX_GRANTS_PER_SIGNER + 20 {
         let terms = WRITE.under(to_flooder);
         let grant = world.grant_of(document, flooder.0, &flooder.1, Audience::Person(guest), terms);
         world.insert(Record::Grant(grant).sign(&flooder.1).unwrap());
     }
     let subject = Subject::Resource(document);
-    assert_eq!(world.registry.record_ids(&subject).len(), MAX_GRANTS_PER_ISSUER + 2);
+    assert_eq!(world.registry.record_ids(&subject).len(), MAX_GRANTS_PER_SIGNER + 2);
     let backwards = registry(world.records.iter().rev().cloned());
-    assert!(backwards.record_ids(&subject).len() <= MAX_GRANTS_PER_ISSUER + 2);
+    assert!(backwards.record_ids(&subject).len() <= MAX_GRANTS_PER_SIGNER + 2);
     // Backwards, most of them wait, and fewer may wait than may be stored: they are sent again until nothing is
     // new, which the grant they all rest on may need a turn for.
     let mut backwards = backwards;
@@ -127,4 +130,31 @@ fn few_records_wait() {
     }
     assert!(refused > 0 && refused <= 50);
     assert_eq!(world.registry.record_ids(&Subject::Resource(document)).len(), 1);
+}
+
+#[test]
+fn the_waiting_records_of_one_subject_are_bounded_in_bytes() {
+    let mut world = World::default();
+    let olga = (world.person(&device(1)), device(1));
+    let document = world.document(olga.0, &olga.1);
+    let mut waiting = 0;
+    for number in 0..64_u8 {
+        let mut changes = vec![[0; 32]; MAX_EXCLUDED_CHANGES];
+        for (place, change) in changes.iter_mut().enumerate() {
+            change[..2].copy_from_slice(&u16::try_from(place).unwrap().to_be_bytes());
+        }
+        let by = device(100 + number).public();
+        let exclude = Exclude { resource: document, changes, reason: String::new(), by };
+        let record = Record::Exclude(exclude).sign(&device(100 + number)).unwrap();
+        assert!(record.bytes().len() > MAX_WAITING_BYTES_PER_SUBJECT / 64);
+        waiting += record.bytes().len() * usize::from(world.insert(record).1 == Inserted::Waiting);
+    }
+    // Some of these made room for others, so this counts at least all that wait.
+    assert!(waiting < 64 * 32 * 1024);
+    // What others wait for is none of their business.
+    let other = world.document(olga.0, &olga.1);
+    let exclude =
+        Exclude { resource: other, changes: vec![[1; 32]], reason: String::new(), by: device(9).public() };
+    let record = Record::Exclude(exclude).sign(&device(9)).unwrap();
+    assert_eq!(world.insert(record).1, Inserted::Waiting);
 }

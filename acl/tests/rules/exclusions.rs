@@ -93,7 +93,7 @@ fn what_an_evicted_grant_entitled_goes_with_it() {
     let guest = world.person(&device(4));
     let space = world.space(olga.0, &olga.1);
     let to_rogue = world.grant(space, olga.0, &olga.1, rogue.0, ADMIN);
-    let mut grants: Vec<VerifiedRecord> = (0..katori_acl::bounds::MAX_GRANTS_PER_ISSUER)
+    let mut grants: Vec<VerifiedRecord> = (0..katori_acl::bounds::MAX_GRANTS_PER_SIGNER)
         .map(|_| {
             let to = katori_acl::Audience::Person(guest);
             let grant = world.grant_of(space, rogue.0, &rogue.1, to, WRITE.under(to_rogue));

@@ -270,6 +270,7 @@ fn an_invitation_is_redeemed_offline_as_often_as_it_says() {
     let key = secret.public();
     let terms = Terms { share: true, uses: Some(2), ..WRITE };
     let invite = world.grant_of(document, olga.0, &olga.1, Audience::Invite(key), terms);
+    let invite = Grant { offline: true, ..invite };
     let (invite, _) = world.insert(Record::Grant(invite).sign(&olga.1).unwrap());
     assert_eq!(world.registry.access(document).unwrap().invites().len(), 1);
     let guests: Vec<_> = (50..53).map(|number| world.person(&device(number))).collect();
@@ -284,6 +285,7 @@ fn an_invitation_is_redeemed_offline_as_often_as_it_says() {
             share: false,
             uses: None,
             confirm: false,
+            offline: false,
             parent: Parent::Grant(invite),
             redeems: None,
             expires: None,
@@ -303,6 +305,40 @@ fn an_invitation_is_redeemed_offline_as_often_as_it_says() {
     world.revoke(document, olga.0, &olga.1, invite);
     assert!(guests.iter().all(|guest| world.role(document, *guest).is_none()));
     assert!(world.registry.access(document).unwrap().invites().is_empty());
+}
+
+#[test]
+fn a_new_grant_rests_on_what_lasts_longest() {
+    let mut world = World::default();
+    let olga = (world.person(&device(1)), device(1));
+    let ada = (world.person(&device(2)), device(2));
+    let document = world.document(olga.0, &olga.1);
+    let mut given = |role, expires| {
+        let terms = Terms { role, share: true, expires, ..WRITE };
+        world.grant(document, olga.0, &olga.1, ada.0, terms)
+    };
+    let short = given(Role::Admin, Some(1_000));
+    let long = given(Role::Write, Some(2_000));
+    let strong = given(Role::Admin, Some(2_000));
+    let resting = |world: &World, role, expires| {
+        world.registry.authority_for(ada.1.public(), document, role, expires).map(|(_, parent)| parent)
+    };
+    let most = Some(Parent::Grant(strong));
+    assert_eq!(resting(&world, Role::Read, Some(500)), most, "of those that last longest the strongest");
+    assert_eq!(resting(&world, Role::Read, Some(2_000)), most);
+    assert_eq!(resting(&world, Role::Read, Some(2_001)), None);
+    assert_eq!(resting(&world, Role::Read, None), None);
+    assert_eq!(
+        world.registry.authority(ada.1.public(), document, Role::Read).map(|(_, parent)| parent),
+        most
+    );
+    world.revoke(document, olga.0, &olga.1, strong);
+    assert_eq!(resting(&world, Role::Admin, Some(500)), Some(Parent::Grant(short)));
+    assert_eq!(resting(&world, Role::Admin, Some(1_500)), None);
+    assert_eq!(resting(&world, Role::Read, Some(500)), Some(Parent::Grant(long)));
+    let for_ever = world.grant(document, olga.0, &olga.1, ada.0, Terms { share: true, ..WRITE });
+    assert_eq!(resting(&world, Role::Read, None), Some(Parent::Grant(for_ever)));
+    assert_eq!(resting(&world, Role::Read, Some(500)), Some(Parent::Grant(for_ever)));
 }
 
 #[test]

@@ -185,9 +185,11 @@ impl Play {
         let (issuer, parent) =
             authority.filter(|_| step.keep.len() < 2).unwrap_or((self.issuer(step.by), parent));
         let grant = self.world.grant_by(resource, issuer, &by, to, Terms { parent, ..terms });
+        let offline = uses.is_some() && !step.by.is_multiple_of(3);
+        let grant = Grant { offline, ..grant };
         let record = if step.who.is_multiple_of(8) {
             let (issuer, by) = (Issuer::Invite(invite), Signer::Invite(invite));
-            Record::Grant(Grant { issuer, by, ..grant }).sign_as_invite(&secret()).unwrap()
+            Record::Grant(Grant { issuer, by, redeems: None, ..grant }).sign_as_invite(&secret()).unwrap()
         } else {
             Record::Grant(grant).sign(&by).unwrap()
         };

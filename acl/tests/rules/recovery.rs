@@ -8,12 +8,12 @@ use katori_acl::{
 
 use crate::world::{WRITE, World, add, assert_any_order, device, operation};
 
-fn words(number: u8) -> RecoveryPhrase {
+pub(crate) fn words(number: u8) -> RecoveryPhrase {
     RecoveryPhrase::from_entropy([number; 32])
 }
 
 /// A recovery by these words that commits to the next.
-fn recovery(
+pub(crate) fn recovery(
     roster: PersonId,
     new: &DeviceKey,
     (by, next): (u8, u8),
@@ -32,7 +32,7 @@ fn recovery(
 }
 
 /// Ben has a laptop and a phone, and words 1.
-fn story() -> (World, PersonId, DeviceKey, DeviceKey) {
+pub(crate) fn story() -> (World, PersonId, DeviceKey, DeviceKey) {
     let mut world = World::default();
     let (laptop, phone) = (device(1), device(2));
     let genesis = RosterGenesis {
@@ -176,4 +176,34 @@ fn a_roster_that_a_thief_filled_up_is_still_recovered() {
     world.remove_seeing(ben, &new, &laptop, &[], &[recovered]);
     world.add(ben, &new, &device(5));
     assert!(world.contains(ben, &new) && world.contains(ben, &device(5)) && !world.contains(ben, &laptop));
+}
+
+#[test]
+fn words_that_were_used_do_not_hide_the_next_ones() {
+    let (mut world, ben, laptop, _) = story();
+    let (mine, thief, again) = (device(3), device(4), device(5));
+    let heads = world.heads(ben);
+    let recovered = world.stored(recovery(ben, &mine, (1, 2), &heads));
+    assert_eq!(world.registry.roster(ben).unwrap().recoveries, [words(2).hash()].into());
+    // A thief finds the old words, and builds on the genesis so as to come before.
+    let genesis = RecordId::from_bytes(*ben.as_bytes());
+    world.stored(recovery(ben, &thief, (1, 66), &[genesis]));
+    let roster = world.registry.roster(ben).unwrap();
+    assert_eq!(roster.recoveries, [words(2).hash(), words(66).hash()].into());
+    let hash = words(2).hash();
+    let previous = world.registry.heads_to_recover(ben, &hash);
+    world.stored(recovery(ben, &again, (2, 3), &previous));
+    let roster = world.registry.roster(ben).unwrap();
+    assert_eq!(roster.recovery, words(3).hash());
+    assert!(roster.recoveries.contains(&words(3).hash()) && !roster.recoveries.contains(&hash));
+    let rank = |key: &DeviceKey| roster.devices[&key.public()].rank;
+    assert!(rank(&again) < rank(&mine), "the later words come first");
+    assert!(rank(&mine) < rank(&thief), "of equal ones those whose next words were used");
+    assert!(rank(&thief) < rank(&laptop));
+    // So a device of the first recovery and the thief's cannot undo each other as the thief likes.
+    let heads = world.heads(ben);
+    world.remove_seeing(ben, &thief, &mine, &[], &heads);
+    world.remove_seeing(ben, &mine, &thief, &[], &[recovered, heads[0], heads[heads.len() - 1]]);
+    assert!(world.contains(ben, &mine) && !world.contains(ben, &thief));
+    assert_any_order(&world);
 }

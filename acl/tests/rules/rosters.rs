@@ -172,3 +172,29 @@ fn nobody_takes_over_a_device_by_naming_it() {
     world.add(other, &mallory, &laptop);
     assert_eq!(world.registry.person_of(laptop.public()), Some(ben));
 }
+
+#[test]
+fn nobody_keeps_its_own_work_by_leaving() {
+    let mut world = World::default();
+    let (laptop, stolen, phone) = (device(1), device(2), device(3));
+    let ben = world.person(&laptop);
+    world.add(ben, &laptop, &stolen);
+    world.add(ben, &laptop, &phone);
+    let document = world.document(ben, &laptop);
+    let (ada, mallory) = (world.person(&device(7)), world.person(&device(8)));
+    let to_ada = world.grant(document, ben, &stolen, ada, crate::world::WRITE);
+    let to_mallory = world.grant(document, ben, &stolen, mallory, crate::world::WRITE);
+    let member = Member::Device(stolen.public());
+    let left = world.remove(ben, &stolen, &stolen, &[to_ada, to_mallory]);
+    assert!(world.role(document, ada).is_none() && world.role(document, mallory).is_none());
+    let roster = world.registry.roster(ben).unwrap();
+    assert!(!roster.contains(&stolen.public()) && roster.has_left(&member));
+    // Another device says what of it goes on counting, whether or not it has seen that.
+    let by = Member::Device(phone.public());
+    let previous = world.registry.heads_to_remove(ben, member, by);
+    assert!(!previous.contains(&left));
+    world.remove_seeing(ben, &phone, &stolen, &[to_ada], &previous);
+    assert!(world.role(document, ada).is_some() && world.role(document, mallory).is_none());
+    assert!(!world.registry.roster(ben).unwrap().has_left(&member));
+    crate::world::assert_any_order(&world);
+}

@@ -155,7 +155,7 @@ impl Rule {
             });
         let kept = counted.iter().any(|removal| {
             let (removed, keep) = removes(operations[removal]).unwrap();
-            was_full && removed == device && keep.contains(&record)
+            was_full && removed == device && operations[removal].by != device && keep.contains(&record)
         });
         kept || self.members(person).get(&device) == Some(&Capacity::Full)
     }

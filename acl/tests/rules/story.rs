@@ -108,3 +108,19 @@ fn the_story_of_a_group_names_who_spoke() {
     assert_eq!((entry.name, entry.by), (Some(Issuer::Person(ben.0)), Some(phone.public())));
     assert_eq!(entry.status, EntryStatus::Void(VoidReason::NotItsWord));
 }
+
+#[test]
+fn the_story_says_of_no_removal_that_counts_that_it_is_void() {
+    let mut world = World::default();
+    let (laptop, phone, tablet) = (device(1), device(2), device(3));
+    let ben = world.person(&laptop);
+    world.add(ben, &laptop, &phone);
+    world.add(ben, &laptop, &tablet);
+    let heads = world.heads(ben);
+    let by_laptop = world.remove_seeing(ben, &laptop, &tablet, &[], &heads);
+    // Less senior, and without having heard: it counts after the laptop's.
+    let by_phone = world.remove_seeing(ben, &phone, &laptop, &[], &heads);
+    assert!(!world.contains(ben, &tablet) && !world.contains(ben, &laptop));
+    let story = world.registry.story(Subject::Roster(ben));
+    assert!(find(&story, by_laptop).status.counts() && find(&story, by_phone).status.counts());
+}

@@ -247,8 +247,21 @@ impl World {
     ) -> Grant {
         let Terms { role, share, parent, uses, redeems, expires } = terms;
         let nonce = self.nonce().to_be_bytes();
-        let (confirm, by) = (false, Signer::Device(by.public()));
-        Grant { resource, issuer, to, role, share, uses, confirm, parent, redeems, expires, nonce, by }
+        Grant {
+            resource,
+            issuer,
+            to,
+            role,
+            share,
+            uses,
+            confirm: false,
+            offline: false,
+            parent,
+            redeems,
+            expires,
+            nonce,
+            by: Signer::Device(by.public()),
+        }
     }
 
     /// A stored grant to anybody in anybody's name.

@@ -1,5 +1,5 @@
-//! The README's two terminals, as they stand there: its shell blocks are run, in order, by one shell, with this
-//! build of the program and folders of the test's own.
+//! The README's two terminals and what follows in them, as they stand there: its shell blocks are run, in order, by
+//! one shell, with this build of the program and folders of the test's own.
 
 #![expect(clippy::expect_used, reason = "a test that cannot run its program fails")]
 
@@ -7,11 +7,15 @@ use std::process::{Command, Stdio};
 
 const README: &str = include_str!("../../../README.md");
 
-/// The shell blocks of the part about two terminals.
-fn two_terminals() -> String {
+/// The parts whose shell blocks are run.
+const PARTS: [&str; 2] = ["Two terminals", "Trust people can see through"];
+
+/// The shell blocks of these parts.
+fn commands() -> String {
     let part =
-        README.split("\n## ").find(|part| part.starts_with("Two terminals")).expect("the part is there");
-    let blocks = part.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+        |title: &str| README.split("\n## ").find(|part| part.starts_with(title)).expect("the part is there");
+    let parts = PARTS.map(part).join("\n");
+    let blocks = parts.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     blocks.collect::<Vec<_>>().join("\n")
 }
 
@@ -19,7 +23,7 @@ fn two_terminals() -> String {
 fn the_two_terminals_work_as_written() {
     let folder = tempfile::tempdir().expect("a folder");
     let alias = "alias katori='cargo run --release --quiet --'\n";
-    let commands = two_terminals();
+    let commands = commands();
     assert_eq!(commands.matches(alias).count(), 2, "each terminal says how to call the program");
     let path = folder.path().to_str().expect("a plain path");
     let commands = commands.replace(alias, "").replace("/tmp/katori", &format!("{path}/katori"));
@@ -41,7 +45,18 @@ fn the_two_terminals_work_as_written() {
     assert!(output.status.success(), "{script}\n{printed}\n{complaints}");
     let (story, end) = printed.split_once("THE-END").expect("it came to the end");
     assert!(end.contains("\"eggs\"") && end.contains("\"milk\""), "Ana has what Ben wrote: {end}");
-    for words in ["Ben (desk)", "Ana", "no role", "groceries"] {
+    for words in [
+        "Ben (desk)",
+        "Ana",
+        "no role",
+        "groceries",
+        "gives you read in house",
+        "by the space house",
+        "as one of family",
+        "write -> read",
+        "-- revoked by Ana",
+        "not verified",
+    ] {
         assert!(story.contains(words), "`{words}` is not in what was printed:\n{story}");
     }
 }

@@ -74,7 +74,8 @@ impl Document {
     /// Write, the accepted heads are pinned first: they count as its word at home until it signs or need not.
     pub(super) fn verdict_pinning(&mut self, accepted: &Bits, heads: &[ChangeHash]) -> Bits {
         let mut wanted = self.verdict(accepted);
-        if !accepted.is_subset(&wanted) && self.may_write() {
+        // Who wrote until this step may write again by the next: a role can go and come back in one exchange.
+        if !accepted.is_subset(&wanted) && (self.may_write() || self.wrote) {
             self.pinned.extend(heads);
             wanted = self.verdict(accepted);
         }
@@ -101,12 +102,15 @@ impl Document {
 
     /// Rosters or grants have changed; with them came vouches by whoever changed them.
     pub fn reevaluate(&mut self, access: Arc<Access>, vouches: &[Vec<u8>]) -> Done {
+        self.wrote = self.may_write();
         self.access = access;
         let mut writes = Vec::new();
         for bytes in vouches {
             self.admit_vouch(bytes, &mut writes);
         }
-        self.conclude(writes)
+        let done = self.conclude(writes);
+        self.wrote = false;
+        done
     }
 
     /// Keeps a vouch that came in, if its device could ever have held Write here. Whether that is so is judged

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use katori_acl::bounds::EXPIRY_GRACE_MS;
 use katori_acl::{
-    Audience, DeviceId, Grant, Inserted, InviteKey, PersonId, Record, RecordId, ResourceId, RosterAction,
-    Subject, UnverifiedRecord, VerifiedRecord,
+    Audience, DeviceId, Grant, Inserted, InviteKey, PersonId, Record, RecordId, Refusal, Registry,
+    ResourceId, RosterAction, RosterKind, Subject, UnverifiedRecord, VerifiedRecord,
 };
 
 use super::commit::After;
@@ -92,7 +92,8 @@ impl Engine {
             };
             match verified {
                 Ok(record) => {
-                    removing.extend(removal_in(&record));
+                    removing
+                        .extend(removal_in(&record).filter(|roster| self.may_remove_in(*roster, &record)));
                     verified_records.push(record);
                 }
                 Err(reason) => {
@@ -113,8 +114,20 @@ impl Engine {
         refused
     }
 
+    /// Whether the signer of a removal was ever in the roster: a stranger's makes nobody look.
+    fn may_remove_in(&self, roster: PersonId, record: &VerifiedRecord) -> bool {
+        let Some(roster) = self.registry.roster(roster) else { return false };
+        if let Record::RosterOperation(operation) = record.record() {
+            return roster.kind == RosterKind::Group || roster.ever_contained(&operation.by);
+        }
+        false
+    }
+
     /// The revocations that count in whatever depends on these rosters.
-    fn revocations_in_force(&self, rosters: &BTreeSet<PersonId>) -> BTreeMap<ResourceId, BTreeSet<RecordId>> {
+    pub(super) fn revocations_in_force(
+        &self,
+        rosters: &BTreeSet<PersonId>,
+    ) -> BTreeMap<ResourceId, BTreeSet<RecordId>> {
         let resources: BTreeSet<ResourceId> =
             rosters.iter().flat_map(|person| self.registry.resources_naming(*person)).collect();
         resources.into_iter().map(|id| (id, self.registry.counted_revocations(id))).collect()
@@ -122,10 +135,23 @@ impl Engine {
 
     /// Signs anew what this device had acted on and the removal of a device makes void, where this device may.
     fn revoke_anew(&mut self, acted_on: &BTreeMap<ResourceId, BTreeSet<RecordId>>) {
+        for record in self.revocations_anew(&self.registry, acted_on) {
+            tracing::info!(subject = ?record.subject(), "a revocation that became void is signed anew");
+            self.registry.insert(record);
+        }
+    }
+
+    /// The revocations that counted, count no more, and that this device may sign as things stand in a registry.
+    pub(super) fn revocations_anew(
+        &self,
+        registry: &Registry,
+        acted_on: &BTreeMap<ResourceId, BTreeSet<RecordId>>,
+    ) -> Vec<VerifiedRecord> {
+        let mut records = Vec::new();
         for (resource, before) in acted_on {
-            let now = self.registry.counted_revocations(*resource);
+            let now = registry.counted_revocations(*resource);
             let lost = before.difference(&now).filter_map(|id| {
-                match self.registry.record(id).map(VerifiedRecord::record) {
+                match registry.record(id).map(VerifiedRecord::record) {
                     Some(Record::Revoke(revoke)) => Some((revoke.target, revoke.erase)),
                     _ => None,
                 }
@@ -134,16 +160,12 @@ impl Engine {
             if lost.is_empty() || self.standing(*resource) != Standing::Accepted {
                 continue;
             }
-            let revocable = self.registry.revocable(self.me.device(), *resource);
-            for (target, erase) in lost {
-                let issuer = revocable.get(&target).copied();
-                let record = issuer.and_then(|issuer| self.sign_revoke(*resource, target, issuer, erase));
-                if let Some(record) = record {
-                    tracing::info!(%resource, "a revocation that became void is signed anew");
-                    self.registry.insert(record);
-                }
-            }
+            let revocable = registry.revocable(self.me.device(), *resource);
+            records.extend(lost.into_iter().filter_map(|(target, erase)| {
+                self.sign_revoke(*resource, target, *revocable.get(&target)?, erase)
+            }));
         }
+        records
     }
 
     /// Takes in records of any subjects that somebody at this device was given, all at once: rosters, and what
@@ -181,7 +203,8 @@ impl Engine {
     ) {
         let removing = records.iter().filter_map(removal_in).collect();
         let acted_on = self.revocations_in_force(&removing);
-        let mut refused = None;
+        let mut refused = self.refused_of(&records);
+        let records = if refused.is_some() { Vec::new() } else { records };
         self.access_next.own |= !records.is_empty();
         for record in records {
             if let Inserted::Refused(reason) = self.registry.insert(record) {
@@ -197,6 +220,18 @@ impl Engine {
             (answer, _) => self.access_next.replies.extend(answer),
         }
         self.gather_changes(now, None);
+    }
+
+    /// Why some of several records of one step would not be taken, tried out aside: then none is.
+    fn refused_of(&self, records: &[VerifiedRecord]) -> Option<Refusal> {
+        if records.len() < 2 {
+            return None;
+        }
+        let mut trial = self.registry.clone();
+        records.iter().find_map(|record| match trial.insert(record.clone()) {
+            Inserted::Refused(reason) => Some(reason),
+            Inserted::New | Inserted::Known | Inserted::Waiting | _ => None,
+        })
     }
 
     /// Drops a roster that entitles nobody to anything here.
@@ -231,6 +266,7 @@ impl Engine {
                 self.registry.forget(&Subject::Resource(*document));
             }
         }
+        self.release_without_access();
         self.access_next.documents.extend(touched);
         for id in &changes.dropped {
             self.access_next.writes.push(drop_record_row(id));
@@ -296,6 +332,13 @@ impl Engine {
             }
         }
         self.advance(now, document);
+    }
+
+    /// A document whose genesis a bound has dropped cannot be evaluated any more, and is not waited for.
+    fn release_without_access(&mut self) {
+        let Some(change) = &mut self.access_now else { return };
+        change.remaining.retain(|document| self.registry.access(*document).is_some());
+        self.finish_access_change();
     }
 
     /// When every document has been evaluated, the records and what came of them are stored together.
@@ -412,7 +455,7 @@ impl Engine {
                 .collect();
             if !records.is_empty() {
                 let vouches = self.escort(subject);
-                self.send_records(peer, *subject, records, vouches, false);
+                self.send_records(now, peer, *subject, records, vouches, false);
             }
         }
         if !lost.is_empty() && audience.is_empty() {
@@ -490,7 +533,7 @@ impl Engine {
 }
 
 /// The roster from which a record removes somebody, if it does.
-fn removal_in(record: &VerifiedRecord) -> Option<PersonId> {
+pub(super) fn removal_in(record: &VerifiedRecord) -> Option<PersonId> {
     if let Record::RosterOperation(operation) = record.record()
         && matches!(operation.action, RosterAction::Remove { .. })
     {

@@ -74,7 +74,7 @@ impl Engine {
         roster.is_some_and(|roster| roster.ever_contained(peer) && !roster.contains(peer))
     }
 
-    fn same_person(&self, peer: &DeviceId) -> bool {
+    pub(super) fn same_person(&self, peer: &DeviceId) -> bool {
         self.registry.roster(self.me.person).is_some_and(|roster| roster.contains(peer))
     }
 
@@ -197,10 +197,13 @@ impl Engine {
         for document in documents {
             let mut devices = BTreeMap::new();
             let access = self.registry.access(document);
-            if let Some(access) = access.filter(|_| self.standing(document).has_records()) {
+            let standing_here = self.standing(document);
+            // Those with whom something was shared once may still bring something new.
+            let left = standing_here == Standing::Left;
+            if let Some(access) = access.filter(|_| left || standing_here.has_records()) {
                 for (device, standing) in access.devices() {
                     if standing.ever >= Some(Role::Read) {
-                        devices.insert(device, standing.role >= Some(Role::Read) && !access.deleted);
+                        devices.insert(device, standing.role >= Some(Role::Read) && !access.deleted && !left);
                     }
                 }
             }

@@ -200,7 +200,8 @@ pub enum Command {
     RemoveDevice {
         /// Which.
         device: DeviceId,
-        /// Whether what it had granted and revoked for this person goes on counting.
+        /// Whether what it had granted for this person goes on counting. What it had revoked, and this device had acted
+        /// on, goes on either way: this device signs it anew.
         keep: bool,
     },
     /// Calls a device of this person, or the person itself, by another name, for everybody.
@@ -329,6 +330,9 @@ pub enum CommandError {
     /// The inviter said no.
     #[error("the inviter declined")]
     Declined,
+    /// As many as may wait at this invitation do.
+    #[error("too many wait to be let in by this invitation; try again later")]
+    TooManyRequests,
     /// Nobody waits to be let in by that.
     #[error("nobody waits to be let in by that invitation")]
     NobodyWaits,
@@ -424,7 +428,7 @@ impl Engine {
             Command::InviteDevice { key, expires } => self.invite_device(key, expires),
             Command::InviteRecovery { key, person, expires } => self.invite_recovery(key, person, expires),
             Command::Uninvite { key } => self.uninvite(key),
-            Command::Redeem { claim, roster } => self.redeem(now, &claim, roster),
+            Command::Redeem { claim, roster } => self.redeem(now, &claim, &roster),
             Command::Decline { claim } => self.decline(&claim),
             Command::Answer { invite, device, admit } => self.answer(now, invite, device, admit),
             Command::Joined { document, records } => self.joined(now, document, &records),
@@ -447,7 +451,9 @@ impl Engine {
             Command::Exclude { document, changes, reason } => self.exclude(document, &changes, &reason),
             Command::RemoveDevice { device, keep } => self.remove_device(device, keep),
             Command::Rename { device, name } => self.rename(device, name),
-            Command::SetBlocked { persons } => {
+            Command::SetBlocked { mut persons } => {
+                // Devices of one person that refused each other could never undo it.
+                persons.remove(&self.me.person);
                 self.set_blocked(now, persons);
                 done(Vec::new())
             }

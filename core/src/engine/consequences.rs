@@ -7,6 +7,7 @@ use katori_acl::{
     VerifiedRecord,
 };
 
+use super::access::removal_in;
 use super::{CommandError, Engine, RevokeTerms};
 
 /// What a step would change.
@@ -55,14 +56,14 @@ impl Engine {
         device: DeviceId,
         keep: bool,
     ) -> Result<Consequences, CommandError> {
-        let record = self.removal(device, keep)?;
-        Ok(self.suppose(vec![record]))
+        Ok(self.suppose(self.removal(device, keep)?))
     }
 
     fn suppose(&self, records: Vec<VerifiedRecord>) -> Consequences {
         let mut supposed = self.registry.clone();
         let mut touched = BTreeSet::new();
         let mut ended = BTreeSet::new();
+        let acted_on = self.revocations_in_force(&records.iter().filter_map(removal_in).collect());
         for record in records {
             match record.subject() {
                 Subject::Resource(document) => {
@@ -74,6 +75,9 @@ impl Engine {
             if let Record::Revoke(revoke) = record.record() {
                 ended.insert(revoke.target);
             }
+            supposed.insert(record);
+        }
+        for record in self.revocations_anew(&supposed, &acted_on) {
             supposed.insert(record);
         }
         let mut consequences = Consequences::default();

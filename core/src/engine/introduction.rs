@@ -87,8 +87,7 @@ impl Engine {
         self.admit_given(now, &wanted);
         // What entitles nobody is not kept for a stranger.
         for person in unknown_rosters {
-            if self.registry.resources_naming(person).is_empty() && self.registry.groups_of(person).is_empty()
-            {
+            if self.registry.resources_naming(person).is_empty() {
                 self.forget_roster(person);
             }
         }

@@ -1,11 +1,15 @@
 //! Invitations made on this device.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use katori_acl::{DeviceId, InviteKey, PersonId, RecordId, ResourceId, Role};
+use katori_acl::{Claim, DeviceId, InviteKey, PersonId, RecordId, ResourceId, Role};
 
-/// Devices that may wait at one invitation to be let in. Whoever comes later is told to try again.
+/// Devices that are noted with one invitation: of those that wait to be let in, whoever comes later is told to try
+/// again; of the others the noted ones give way.
 pub const MAX_REQUESTS: usize = 64;
+/// Devices that may ask again by an invitation of bounded use because their answer was lost. Of more, an answer
+/// that is asked for again counts as another use.
+pub(super) const MAX_USED_BY: usize = 4096;
 
 /// An invitation made on this device, that is still open.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,8 +22,8 @@ pub struct OpenInvite {
     pub expires: Option<u64>,
     /// How many may still use it; nothing for any number.
     pub uses: Option<u32>,
-    /// Devices that used it. One whose answer was lost on the way may ask again.
-    pub used_by: BTreeSet<DeviceId>,
+    /// Devices that used it, each for the person it came as. One whose answer was lost on the way may ask again.
+    pub used_by: BTreeMap<DeviceId, Option<PersonId>>,
     /// Whether somebody here says yes or no to each who comes.
     pub confirm: bool,
     /// Those who came, and what they were told.
@@ -35,8 +39,6 @@ pub struct JoinRequest {
     pub name: String,
     /// How far it is.
     pub state: RequestState,
-    /// Its roster, for when it is let in.
-    pub roster: Vec<Vec<u8>>,
 }
 
 /// How far somebody is who came with an invitation.
@@ -76,6 +78,12 @@ pub enum InvitePurpose {
     },
 }
 
+impl JoinRequest {
+    pub(super) fn of(claim: &Claim, state: RequestState) -> Self {
+        Self { person: claim.person, name: claim.name.clone(), state }
+    }
+}
+
 impl OpenInvite {
     /// One that nobody has used.
     #[must_use]
@@ -85,10 +93,21 @@ impl OpenInvite {
             purpose,
             expires,
             uses,
-            used_by: BTreeSet::new(),
+            used_by: BTreeMap::new(),
             confirm: false,
             requests: BTreeMap::new(),
         }
+    }
+
+    /// Notes somebody who came. Says whether there was room: those who wait give way to nobody.
+    pub(super) fn note(&mut self, device: DeviceId, request: JoinRequest) -> bool {
+        if self.requests.len() >= MAX_REQUESTS && !self.requests.contains_key(&device) {
+            let ended = self.requests.iter().find(|(_, request)| request.state != RequestState::Waiting);
+            let Some(ended) = ended.map(|(device, _)| *device) else { return false };
+            self.requests.remove(&ended);
+        }
+        self.requests.insert(device, request);
+        true
     }
 
     /// Whether it has ended by this time, in milliseconds since 1970.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ChangeHash;
-use katori_acl::bounds::{MAX_NAME_BYTES, MAX_RECORD_BYTES};
+use katori_acl::bounds::MAX_NAME_BYTES;
 use katori_acl::codec::{DecodeError, Reader, Writer};
 use katori_acl::{
     DeviceId, InviteKey, PersonId, RecordError, RecordId, Registry, ResourceId, Role, UnverifiedRecord,
@@ -81,6 +81,7 @@ pub(super) struct DocumentRow {
     pub(super) standing: Standing,
     pub(super) farewells: BTreeSet<DeviceId>,
     pub(super) escort: Vec<Vec<u8>>,
+    pub(super) given_up: bool,
     pub(super) summary: Summary,
 }
 
@@ -116,6 +117,7 @@ impl DocumentState {
         writer.list(&self.escort, |writer, vouch| {
             writer.bytes(vouch);
         });
+        writer.byte(u8::from(self.given_up));
         Write::Put { table: Table::Documents, key: standing_key(document), value: writer.finish() }
     }
 }
@@ -138,8 +140,9 @@ fn read_row(bytes: &[u8]) -> Result<DocumentRow, DecodeError> {
     let farewells = reader.list("devices", MAX_LISTED, DeviceId::decode)?.into_iter().collect();
     let escort =
         reader.list("vouches", MAX_LISTED, |reader| Ok(reader.bytes("vouch", MAX_VOUCH_BYTES)?.to_vec()))?;
+    let given_up = reader.byte()? == 1;
     reader.finish()?;
-    Ok(DocumentRow { standing, farewells, escort, summary: Summary::default() })
+    Ok(DocumentRow { standing, farewells, escort, given_up, summary: Summary::default() })
 }
 
 fn check_version(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
@@ -202,7 +205,10 @@ impl OpenInvite {
         writer.option(self.uses, |writer, uses| {
             writer.uint(uses.into());
         });
-        writer.list(&self.used_by, |writer, device| device.encode(writer));
+        writer.list(&self.used_by, |writer, (device, person)| {
+            device.encode(writer);
+            writer.option(*person, |writer, person| person.encode(writer));
+        });
         writer.byte(u8::from(self.confirm));
         writer.list(&self.requests, |writer, (device, request)| {
             device.encode(writer);
@@ -238,7 +244,10 @@ impl OpenInvite {
         };
         let expires = reader.option(Reader::uint)?;
         let uses = reader.option(|reader| reader.size("uses", u32::MAX as usize))?;
-        let used_by = reader.list("devices", MAX_LISTED, DeviceId::decode)?.into_iter().collect();
+        let used_by = reader.list("devices", MAX_LISTED, |reader| {
+            Ok((DeviceId::decode(reader)?, reader.option(PersonId::decode)?))
+        })?;
+        let used_by = used_by.into_iter().collect();
         let confirm = reader.byte()? == 1;
         let requests = reader.list("requests", MAX_REQUESTS, |reader| {
             Ok((DeviceId::decode(reader)?, JoinRequest::decode(reader)?))
@@ -259,9 +268,6 @@ impl JoinRequest {
             RequestState::Refused => 2,
             RequestState::Declined => 3,
         });
-        writer.list(&self.roster, |writer, record| {
-            writer.bytes(record);
-        });
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -277,9 +283,6 @@ impl JoinRequest {
                     return Err(DecodeError::Unknown { what: "state of a request", found: found.into() });
                 }
             },
-            roster: reader.list("records", MAX_LISTED, |reader| {
-                Ok(reader.bytes("record", MAX_RECORD_BYTES)?.to_vec())
-            })?,
         })
     }
 }
@@ -303,10 +306,16 @@ impl StoredEngine {
     /// Reads what an engine begins with. Every signature is checked again.
     pub fn read(storage: &dyn Storage) -> Result<Self, EngineError> {
         let mut stored = Self::default();
+        let mut records = Vec::new();
         for (_, bytes) in storage.scan(Table::Records, &[])? {
-            stored.registry.insert(UnverifiedRecord::decode(&bytes)?.verify()?);
+            records.push(UnverifiedRecord::decode(&bytes)?.verify()?);
         }
-        stored.registry.take_changes();
+        let (registry, left) = Registry::load(records);
+        if !left.is_empty() {
+            let first = left.first().map(ToString::to_string);
+            tracing::error!(records = left.len(), first, "signed records in the store count no more");
+        }
+        stored.registry = registry;
         for (key, bytes) in storage.scan(Table::Documents, &[])? {
             let Some((id, b"standing")) = key.split_first_chunk::<32>() else { continue };
             let id = ResourceId::from_bytes(*id);
@@ -326,7 +335,11 @@ impl StoredEngine {
             stored.receipts.insert(ids, heads);
         }
         for (key, bytes) in storage.scan(Table::Invites, &[])? {
-            stored.invites.push(OpenInvite::read(&key, &bytes)?);
+            match OpenInvite::read(&key, &bytes) {
+                Ok(invite) => stored.invites.push(invite),
+                // One damaged invitation does not keep the store from opening.
+                Err(error) => tracing::error!(%error, "an invitation in the store is damaged"),
+            }
         }
         if let Some(bytes) = storage.get(Table::Settings, BLOCKED_ROW)? {
             stored.blocked = read_blocked(&bytes)?;

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ChangeHash;
-use katori_acl::{DeviceId, RecordId, ResourceId, ResourceKind, Subject, VerifiedRecord};
+use katori_acl::{
+    DeviceId, Issuer, PersonId, Record, RecordId, ResourceId, ResourceKind, Subject, VerifiedRecord,
+};
 
 use super::content::{Phase, covers, everything};
 use super::rows::receipt_row;
@@ -193,6 +195,8 @@ impl Engine {
     }
 
     fn inventory(&mut self, now: Timestamp, peer: DeviceId, entries: Vec<(Subject, [u8; 32])>) {
+        // A new device hears of everything from the others of its person.
+        let own = self.same_person(&peer);
         for (subject, digest) in entries {
             let shared = self.may_name(now, &peer, subject);
             let Some(session) = self.sessions.get_mut(&peer) else { return };
@@ -218,7 +222,7 @@ impl Engine {
             // Not known here, or not known to be shared: the peer is asked for what it has either way, so that it
             // cannot tell one from the other.
             let Some(session) = self.sessions.get_mut(&peer) else { return };
-            session.unknown += 1;
+            session.unknown += usize::from(!own);
             if session.unknown > MAX_UNKNOWN_SUBJECTS {
                 self.suspicious(peer, "more subjects than one session may name");
                 return;
@@ -271,14 +275,24 @@ impl Engine {
         let Some(person) = self.registry.person_ever_of(peer) else { return false };
         let mut records: Vec<(Subject, VerifiedRecord)> = Vec::new();
         let mut rosters = self.registry.rosters_named_by(document);
-        // A role through a group ends in the group's roster.
-        let its_own = self.registry.rosters_above(person);
-        rosters.retain(|roster| its_own.contains(roster) || *roster == self.me.person);
+        let limited = self.registry.limited_records_for(document, person);
+        // A role through a group ends in the group's roster; and whose word the rest is stands in theirs.
+        let mut needed = self.registry.rosters_above(person);
+        needed.insert(self.me.person);
+        for issuer in limited.iter().filter_map(issuer_of) {
+            needed.insert(issuer);
+            needed.extend(
+                self.registry
+                    .roster(issuer)
+                    .into_iter()
+                    .flat_map(|roster| roster.ever_persons.keys().copied().collect::<Vec<_>>()),
+            );
+        }
+        rosters.retain(|roster| needed.contains(roster));
         for subject in rosters.into_iter().map(Subject::Roster) {
             records.extend(self.registry.records(&subject).map(|record| (subject, record.clone())));
         }
         let subject = Subject::Resource(document);
-        let limited = self.registry.limited_records_for(document, person);
         // What came of a role in the space is told with the space.
         records.extend(limited.into_iter().map(|record| (record.subject(), record)));
         let accepted = self.standing(document) == Standing::Accepted;
@@ -304,7 +318,7 @@ impl Engine {
         let word = new.remove_entry(&subject);
         for (subject, records) in new.into_iter().chain(word) {
             let vouches = self.escort(&subject);
-            self.send_records(peer, subject, records, vouches, false);
+            self.send_records(now, peer, subject, records, vouches, false);
         }
         true
     }
@@ -323,6 +337,7 @@ impl Engine {
     /// Sends records in frames of bounded size; of an answer, the last says that it is one.
     pub(super) fn send_records(
         &mut self,
+        now: Timestamp,
         peer: DeviceId,
         subject: Subject,
         records: Vec<Vec<u8>>,
@@ -344,7 +359,7 @@ impl Engine {
         }
         let last = frames.len() - 1;
         // What may not be synced looks like what is not there.
-        let size = if answer && allowed { self.size_of(subject) } else { None };
+        let size = if answer && allowed { self.size_of(now, &peer, subject) } else { None };
         for (index, records) in frames.into_iter().enumerate() {
             let vouches = if index == last { std::mem::take(&mut vouches) } else { Vec::new() };
             let size = size.filter(|_| index == last);
@@ -381,15 +396,17 @@ impl Engine {
             session.told.insert(subject);
         }
         let records = missing.iter().map(|record| record.bytes().to_vec()).collect();
-        self.send_records(peer, subject, records, escort, true);
+        self.send_records(now, peer, subject, records, escort, true);
     }
 
     /// How large a document is here; of a space, all documents born in it.
-    fn size_of(&self, subject: Subject) -> Option<Size> {
+    fn size_of(&self, now: Timestamp, peer: &DeviceId, subject: Subject) -> Option<Size> {
         let Subject::Resource(document) = subject else { return None };
         let mut size = Size::default();
         for id in self.registry.documents_in(document).iter().chain([&document]) {
-            if let Some(state) = self.documents.get(id) {
+            if self.may_read(now, *id, peer)
+                && let Some(state) = self.documents.get(id)
+            {
                 size.changes += state.summary.changes;
                 size.bytes += state.summary.bytes;
             }
@@ -544,12 +561,14 @@ impl Engine {
         mut batch: Batch,
         size: usize,
     ) -> bool {
+        if !self.holds_content(document) {
+            return false;
+        }
         if !self.is_shared(now, document, &peer) {
             let Some(session) = self.sessions.get_mut(&peer) else { return false };
             let Some(used) = session.farewells.get_mut(&document) else { return false };
-            *used += size;
+            *used = used.saturating_add(size);
             if *used > FAREWELL_BYTES {
-                session.farewells.remove(&document);
                 self.suspicious(peer, "more to hand over than there is room for");
                 return false;
             }
@@ -601,5 +620,23 @@ impl Engine {
         self.write([receipt_row(document, peer, &heads)]);
         self.receipts.insert((document, peer), heads);
         self.act(Action::Notify(Event::Receipt { document, peer }));
+    }
+}
+
+/// In whose name a grant or revocation was made, if in that of a person or group.
+fn issuer_of(record: &VerifiedRecord) -> Option<PersonId> {
+    let issuer = match record.record() {
+        Record::Grant(grant) => grant.issuer,
+        Record::Revoke(revoke) => revoke.issuer,
+        Record::Genesis(genesis) => return Some(genesis.owner),
+        Record::RosterGenesis(_)
+        | Record::RosterOperation(_)
+        | Record::Exclude(_)
+        | Record::Tombstone(_)
+        | Record::Keys(_) => return None,
+    };
+    match issuer {
+        Issuer::Person(person) | Issuer::Group(person) => Some(person),
+        Issuer::Invite(_) => None,
     }
 }

@@ -2,27 +2,33 @@
 
 use std::collections::BTreeSet;
 
-use katori_acl::{Audience, DeviceId, Record, ResourceId, ResourceKind, Subject, VerifiedRecord};
+use katori_acl::{Audience, DeviceId, Record, ResourceId, ResourceKind, Role, Subject, VerifiedRecord};
 
+use super::content::{Kind, Phase};
 use super::{Action, CommandError, DocumentState, Engine, MAX_OFFERS, Standing};
 use crate::document::remove_content;
 use crate::time::Timestamp;
 
-/// Spaces kept that this person has no role in: those in which a document was born that it has one in. Their
-/// grants say who else may write there. More come in again with their documents.
-const MAX_FOREIGN_SPACES: usize = 1024;
+/// Spaces kept that this person has no role in and of which no document is held here yet: the grants of one in which
+/// a document was born that this person has a role in come before or after the document, and are kept with it.
+const MAX_FOREIGN_SPACES: usize = 64;
 
 impl Engine {
     /// Whether this is a space that nothing is granted in here, kept for the documents born in it.
     pub(super) fn is_foreign_space(&self, document: ResourceId) -> bool {
+        let needed = |id: ResourceId| {
+            let born = self.registry.documents_in(id);
+            born.into_iter().any(|born| self.standing(born) != Standing::Unknown)
+        };
         let foreign = |id: ResourceId| {
             self.registry.kind_of(id) == Some(ResourceKind::Space) && self.standing(id) == Standing::Unknown
         };
         let others = self.registry.subjects().filter(|subject| match subject {
-            Subject::Resource(id) => *id != document && foreign(*id),
+            Subject::Resource(id) => *id != document && foreign(*id) && !needed(*id),
             Subject::Roster(_) => false,
         });
-        foreign(document) && others.take(MAX_FOREIGN_SPACES).count() < MAX_FOREIGN_SPACES
+        foreign(document)
+            && (needed(document) || others.take(MAX_FOREIGN_SPACES).count() < MAX_FOREIGN_SPACES)
     }
 
     /// Gives a document that has come to be known, or was deleted, its standing.
@@ -33,7 +39,7 @@ impl Engine {
         let space = self.registry.space_of(document).filter(|_| !mine);
         let in_space = space.map(|space| self.standing(space));
         let ours = mine
-            || in_space == Some(Standing::Accepted)
+            || in_space == Some(Standing::Accepted) && self.is_founded_by_a_writer(document)
             || from.is_some_and(|peer| {
                 self.registry.roster(self.me.person).is_some_and(|roster| roster.contains(&peer))
             });
@@ -50,7 +56,9 @@ impl Engine {
             {
                 Standing::Offered
             }
-            Standing::Left if readable => Standing::Accepted,
+            // Its copy stays as it is until it is accepted anew.
+            Standing::Accepted if readable && self.is_given_up(document) => Standing::Left,
+            Standing::Left if readable && !self.is_given_up(document) => Standing::Accepted,
             Standing::Left if self.is_to_be_erased(document) => Standing::Erased,
             Standing::Unknown
             | Standing::Offered
@@ -65,6 +73,33 @@ impl Engine {
         }
     }
 
+    /// Whether the owner of a document may write in the space it was born in, now: who could once may still found
+    /// documents there, and those are on offer like a stranger's.
+    fn is_founded_by_a_writer(&self, document: ResourceId) -> bool {
+        let owner = self.registry.access(document).map(|access| access.owner);
+        let space = self.registry.space_of(document).and_then(|space| self.registry.access(space));
+        space.zip(owner).is_some_and(|(space, owner)| {
+            let group =
+                space.groups().find(|(group, _)| *group == owner).and_then(|(_, standing)| standing.role);
+            space.role_of_person(&owner).max(group) >= Some(Role::Write)
+        })
+    }
+
+    fn is_given_up(&self, document: ResourceId) -> bool {
+        self.documents.get(&document).is_some_and(|state| state.given_up)
+    }
+
+    /// Notes whether this person has left a document, so that a new grant does not bring it back unasked.
+    pub(super) fn give_up(&mut self, document: ResourceId, given_up: bool) {
+        if let Some(state) = self.documents.get_mut(&document)
+            && state.given_up != given_up
+        {
+            state.given_up = given_up;
+            let row = state.row(document);
+            self.access_next.writes.push(row);
+        }
+    }
+
     /// Whether whoever took this person's role away asked that its copy be dropped.
     pub(super) fn is_to_be_erased(&self, document: ResourceId) -> bool {
         let mine = |to: Audience| match to {
@@ -74,14 +109,17 @@ impl Engine {
             Audience::Invite(_) => false,
         };
         let resources = self.registry.space_of(document).into_iter().chain([document]);
-        resources.flat_map(|resource| self.registry.counted_revocations(resource)).any(|id| {
-            match self.registry.record(&id).map(VerifiedRecord::record) {
-                Some(Record::Revoke(revoke)) => {
-                    revoke.erase && self.granted(&revoke.target).is_some_and(|grant| mine(grant.to))
-                }
-                _ => false,
-            }
-        })
+        let revocations = resources.flat_map(|resource| self.registry.counted_revocations(resource));
+        let wishes: Vec<bool> = revocations
+            .filter_map(|id| match self.registry.record(&id).map(VerifiedRecord::record) {
+                Some(Record::Revoke(revoke)) => Some((revoke.target, revoke.erase)),
+                _ => None,
+            })
+            .filter(|(target, _)| self.granted(target).is_some_and(|grant| mine(grant.to)))
+            .map(|(_, erase)| erase)
+            .collect();
+        // Which of several came last nobody can tell: a copy is dropped only where all that ended a role asked it.
+        !wishes.is_empty() && wishes.into_iter().all(|erase| erase)
     }
 
     /// Changes a document's standing, in the next change of access.
@@ -92,6 +130,7 @@ impl Engine {
             work: super::content::Held::default(),
             farewells: BTreeSet::new(),
             escort: Vec::new(),
+            given_up: false,
             offered: None,
         });
         let held_content = state.standing.has_content();
@@ -116,7 +155,11 @@ impl Engine {
         for (peer, bytes) in held.received {
             self.act(Action::Consumed { peer, bytes });
         }
-        for (id, _) in held.commands {
+        let mut commands: Vec<_> = held.commands.into_iter().map(|(id, _)| id).collect();
+        if let Phase::Working(Kind::Command(id), _) = held.phase {
+            commands.push(id);
+        }
+        for id in commands {
             if self.vouched_for(id, document) {
                 continue;
             }

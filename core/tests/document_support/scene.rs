@@ -107,6 +107,7 @@ impl Scene {
             share: role == Role::Admin,
             uses: None,
             confirm: false,
+            offline: false,
             parent,
             redeems: None,
             expires: None,

@@ -1,12 +1,14 @@
 //! The inviter's side: a challenge, and an answer that tells a stranger no more than it must.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use iroh::Endpoint;
 use iroh::endpoint::{Connection, RecvStream, SendStream};
-use katori_acl::{Contact, DeviceId, InviteKey, PersonId, ResourceId, Role, SignedClaim, VerifiedClaim};
-use katori_core::engine::{Answer, Command, CommandError, Engine, InvitePurpose};
+use katori_acl::{
+    Access, Contact, DeviceId, InviteKey, PersonId, ResourceId, Role, SignedClaim, VerifiedClaim,
+};
+use katori_core::engine::{Answer, Command, CommandError, Engine, InvitePurpose, Standing};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
@@ -16,19 +18,17 @@ use super::message::{
     Intent, JoinMessage, MAX_CLAIM_BYTES, MAX_CONTACTS, MAX_INTRODUCE_BYTES, MessageError, Refusal,
 };
 use super::pairings::{PairingEnd, Pairings};
-use super::{JOIN_TIMEOUT, STEP_TIMEOUT, exporter};
+use super::{JOIN_TIMEOUT, STEP_TIMEOUT, WAITING_TIME, exporter};
 use crate::address::{AddressBook, device_of};
 use crate::driver::{self, Clock, Message};
 use crate::endpoint::contact;
 use crate::greeting::CloseCode;
-use crate::guests::{Guests, JoinGate, JoinPlace};
+use crate::guests::{Guests, JoinGate, JoinPlace, Source};
 use crate::randomness::random;
 use crate::status::path_of;
 
 /// Joiners that stay connected while somebody here is to let them in. More are told to come again.
 const WAITING_AT_ONCE: usize = 16;
-/// How long one stays connected for that; then it comes again by itself.
-const WAITING_TIME: Duration = Duration::from_mins(10);
 
 /// The inviter's side.
 #[derive(Debug)]
@@ -71,6 +71,8 @@ enum Known {
     UsedUp,
     /// It was not made here; it may be the grant of another device that this one may answer for.
     Not,
+    /// Whatever it is, it is not for somebody who is blocked.
+    Blocked,
 }
 
 impl Inviter {
@@ -87,16 +89,14 @@ impl Inviter {
     }
 
     /// Hears out somebody who wants to join or to introduce itself, and closes the connection.
-    pub(crate) async fn receive(&self, connection: Connection, arrival: OwnedSemaphorePermit) {
+    pub(crate) async fn receive(
+        &self,
+        connection: Connection,
+        source: Source,
+        arrival: OwnedSemaphorePermit,
+    ) {
         let joiner = device_of(connection.remote_id());
-        let blocked = driver::ask(&self.messages, move |engine| engine.blocked(&joiner)).await;
-        let result = match blocked {
-            Some(false) => self.exchange(&connection, joiner, arrival).await,
-            Some(true) => Ok(CloseCode::Unknown),
-            // The hub is closing; that decides nothing about an invitation.
-            None => Ok(CloseCode::Busy),
-        };
-        let code = match result {
+        let code = match self.exchange(&connection, joiner, source, arrival).await {
             Ok(code) => code,
             Err(MessageError::TimedOut) => CloseCode::TimedOut,
             Err(error) => {
@@ -111,9 +111,10 @@ impl Inviter {
         &self,
         connection: &Connection,
         joiner: DeviceId,
+        source: Source,
         arrival: OwnedSemaphorePermit,
     ) -> Result<CloseCode, MessageError> {
-        let Some(silent) = self.gate.arrive() else { return Ok(CloseCode::Busy) };
+        let Some(silent) = self.gate.arrive(joiner, source) else { return Ok(CloseCode::Busy) };
         let opening = async {
             let streams = connection.accept_bi().await;
             let (send, mut receive) = streams.map_err(|_| MessageError::Ended)?;
@@ -122,6 +123,10 @@ impl Inviter {
         };
         let opened = timeout(STEP_TIMEOUT, opening).await;
         let (mut streams, first) = opened.unwrap_or(Err(MessageError::TimedOut))?;
+        let is_invited = match &first {
+            Ok(JoinMessage::Hello { invite }) => self.is_invited(*invite, joiner).await,
+            _ => false,
+        };
         drop(silent);
         let answer = match first {
             // Only what is well-formed counts against the limits of all.
@@ -136,9 +141,10 @@ impl Inviter {
                 JoinMessage::Known
             }
             Ok(JoinMessage::Hello { invite }) => {
-                let Some(place) = self.gate.enter_to_join(Instant::now()) else {
-                    return Ok(CloseCode::Busy);
-                };
+                let now = Instant::now();
+                let place =
+                    if is_invited { self.gate.enter_invited(now) } else { self.gate.enter_to_join(now) };
+                let Some(place) = place else { return Ok(CloseCode::Busy) };
                 let places = Places { _arrival: arrival, _join: place };
                 self.hear(connection, &mut streams, invite, places).await?
             }
@@ -170,14 +176,15 @@ impl Inviter {
             }
             Err(error) => return Err(error),
         };
-        let purpose = match self.known(invite, claimed.claim.claim().joiner).await {
-            Known::Open(purpose) => Some(purpose),
-            Known::Not => None,
-            Known::Expired => return Ok(refused(Refusal::Expired, "")),
-            Known::UsedUp => return Ok(refused(Refusal::NotValid, "")),
+        let purpose = match self.known(&claimed.claim).await {
+            Some(Known::Open(purpose)) => Some(purpose),
+            Some(Known::Not) => None,
+            Some(Known::Expired) => return Ok(refused(Refusal::Expired, "")),
+            Some(Known::UsedUp | Known::Blocked) => return Ok(refused(Refusal::NotValid, "")),
+            None => return Ok(closing()),
         };
         match (claimed.intent, purpose) {
-            (Intent::Look, _) => Ok(self.look(invite).await),
+            (Intent::Look, _) => Ok(self.look(claimed.claim).await),
             (Intent::Decline, _) => Ok(self.declined(claimed.claim).await),
             (Intent::Join, Some(InvitePurpose::Device)) => {
                 self.pair(connection, streams, claimed, places).await
@@ -235,10 +242,14 @@ impl Inviter {
     }
 
     /// What is known here of an invitation. The engine decides; this is to know what kind of exchange follows.
-    async fn known(&self, invite: InviteKey, joiner: DeviceId) -> Known {
+    async fn known(&self, claim: &VerifiedClaim) -> Option<Known> {
+        let (invite, joiner, person) = (claim.claim().invite, claim.claim().joiner, claim.claim().person);
         let question = move |engine: &Engine| {
+            if engine.blocked(&joiner) || person.is_some_and(|it| engine.blocked_persons().contains(&it)) {
+                return Known::Blocked;
+            }
             let Some(open) = engine.invites().find(|open| open.key == invite) else { return Known::Not };
-            if open.uses == Some(0) && !open.used_by.contains(&joiner) {
+            if open.uses == Some(0) && !open.used_by.contains_key(&joiner) {
                 return Known::UsedUp;
             }
             let now = Clock::default().now().0;
@@ -247,12 +258,30 @@ impl Inviter {
             }
             Known::Open(open.purpose)
         };
-        driver::ask(&self.messages, question).await.unwrap_or(Known::Not)
+        driver::ask(&self.messages, question).await
     }
 
-    async fn look(&self, invite: InviteKey) -> JoinMessage {
-        let preview = driver::ask(&self.messages, move |engine| engine.preview(&invite)).await.flatten();
-        preview.map_or_else(|| refused(Refusal::NotValid, ""), JoinMessage::Preview)
+    /// Whether somebody names an invitation by which it may be let in, for all that is known before the claim.
+    async fn is_invited(&self, invite: InviteKey, joiner: DeviceId) -> bool {
+        let question = move |engine: &Engine| {
+            let mut accepted = engine.documents().filter(|(_, standing, _)| *standing == Standing::Accepted);
+            let mut open = engine.invites();
+            let names_it = |access: &Access| access.invites().iter().any(|open| open.key == invite);
+            !engine.blocked(&joiner)
+                && (open.any(|open| open.key == invite)
+                    || accepted
+                        .any(|(document, _, _)| engine.access(document).is_some_and(|it| names_it(&it))))
+        };
+        driver::ask(&self.messages, question).await.unwrap_or(false)
+    }
+
+    async fn look(&self, claim: VerifiedClaim) -> JoinMessage {
+        let question = move |engine: &Engine| engine.preview_for(Clock::default().now(), &claim);
+        match driver::ask(&self.messages, question).await {
+            Some(Some(preview)) => JoinMessage::Preview(preview),
+            Some(None) => refused(Refusal::NotValid, ""),
+            None => closing(),
+        }
     }
 
     async fn declined(&self, claim: VerifiedClaim) -> JoinMessage {
@@ -429,16 +458,38 @@ fn refused(refusal: Refusal, text: &str) -> JoinMessage {
     JoinMessage::Refused { refusal, text: text.to_owned() }
 }
 
+/// What a joiner is told when the hub closes: that decides nothing about an invitation.
+fn closing() -> JoinMessage {
+    refused(Refusal::Later, "it is being closed")
+}
+
 /// What a joiner is told when the engine did not let it in.
 fn refusal_for(answer: Option<&Result<Answer, CommandError>>) -> JoinMessage {
     match answer {
         Some(Err(CommandError::InviteInvalid)) => refused(Refusal::NotValid, ""),
         Some(Err(CommandError::InviteExpired)) => refused(Refusal::Expired, ""),
         Some(Err(CommandError::Declined)) => refused(Refusal::Declined, ""),
+        Some(Err(CommandError::TooManyRequests)) => refused(Refusal::Later, "too many wait to be let in"),
         Some(Err(CommandError::JoinerUnknown)) => {
             refused(Refusal::Other, "the device does not belong to the person it names")
         }
         // What goes wrong here is none of a stranger's business.
         Some(Ok(_) | Err(_)) | None => refused(Refusal::Later, "it cannot let anybody in now"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_there_is_no_room_now_is_no_word_on_the_invitation() {
+        let told = |error| refusal_for(Some(&Err(error)));
+        assert_eq!(
+            told(CommandError::TooManyRequests),
+            refused(Refusal::Later, "too many wait to be let in")
+        );
+        assert_eq!(told(CommandError::InviteInvalid), refused(Refusal::NotValid, ""));
+        assert!(matches!(refusal_for(None), JoinMessage::Refused { refusal: Refusal::Later, .. }));
     }
 }

@@ -4,14 +4,14 @@ use iroh::Endpoint;
 use iroh::endpoint::{Connection, ConnectionError, RecvStream, SendStream};
 use katori_acl::{Claim, Contact, DeviceId, DeviceKey, InviteSecret, PersonId, ResourceId, Ticket};
 use katori_core::engine::Preview;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::digits::Transcript;
 use super::message::{
     Intent, JoinMessage, MAX_SMALL_BYTES, MAX_WELCOME_BYTES, MessageError, Refusal, Verdict,
 };
 use super::reach::Reach;
-use super::{JOIN_TIMEOUT, JoinError, describe_contact, exporter, seems_expired};
+use super::{JOIN_TIMEOUT, JoinError, STEP_TIMEOUT, WAITING_TIME, describe_contact, exporter, seems_expired};
 use crate::address::device_of;
 use crate::greeting::CloseCode;
 
@@ -52,7 +52,8 @@ pub(super) struct Asked {
     pub(super) answer: JoinMessage,
 }
 
-/// Redeems a ticket. If somebody has to let this one in first, `waiting` is called, and it stays to hear the answer.
+/// Redeems a ticket. If somebody has to let this one in first, `waiting` is called, and it stays to hear the answer,
+/// for a little longer than an inviter has it stay.
 pub(crate) async fn redeem(
     endpoint: &Endpoint,
     ticket: &Ticket,
@@ -61,24 +62,44 @@ pub(crate) async fn redeem(
 ) -> Result<Given, JoinError> {
     let Asked { connection, mut receive, mut answer, .. } =
         ask(endpoint, ticket, asking, Intent::Join).await?;
-    let mut waited = false;
+    let until = Instant::now() + WAITING_TIME + STEP_TIMEOUT;
+    let mut has_waited = false;
     let given = loop {
         if answer != JoinMessage::Waiting {
             break given(answer);
         }
-        waited = true;
+        has_waited = true;
         waiting();
-        match JoinMessage::whenever(&mut receive, MAX_WELCOME_BYTES).await {
+        let next = JoinMessage::whenever(&mut receive, MAX_WELCOME_BYTES);
+        match in_time(until, next).await {
             Ok(next) => answer = next,
             Err(error) => break Err(explain(&connection, &error)),
         }
     };
     CloseCode::Done.close(&connection);
+    let is_maker = maker(ticket) == Some(device_of(connection.remote_id()));
     match given {
-        // That the connection ended while somebody is to let this one in is no answer.
-        Err(JoinError::Interrupted(_)) if waited => Err(JoinError::AwaitingConfirmation),
+        // That the connection ended while somebody is to let this one in is no answer; nor is what another device
+        // says than the one that made the ticket, which alone knows who was let in.
+        Err(error) if has_waited && (!is_maker || matches!(error, JoinError::Interrupted(_))) => {
+            tracing::info!(%error, "goes on waiting to be let in");
+            Err(JoinError::AwaitingConfirmation)
+        }
         given => given,
     }
+}
+
+/// What an inviter says who has had this one wait, if it does before all of that takes too long.
+async fn in_time(
+    until: Instant,
+    next: impl Future<Output = Result<JoinMessage, MessageError>>,
+) -> Result<JoinMessage, MessageError> {
+    timeout_at(until, next).await.unwrap_or(Err(MessageError::TimedOut))
+}
+
+/// The device that made a ticket.
+fn maker(ticket: &Ticket) -> Option<DeviceId> {
+    ticket.devices.first().map(|contact| contact.device)
 }
 
 /// Asks what a ticket lets in to.
@@ -113,48 +134,44 @@ pub(super) async fn ask(
         return Err(JoinError::OwnTicket);
     }
     let mut reach = Reach::new(endpoint, others.iter().copied());
-    let (mut failure, mut said_not_valid) = (None, Vec::new());
+    let (mut failure, mut heard) = (None, Vec::new());
     while let Some(connection) = reach.next().await {
         let device = device_of(connection.remote_id());
         let asked = timeout(JOIN_TIMEOUT, exchange(&connection, asking, intent)).await;
         let silent = || Err(JoinError::Interrupted("it stopped answering".into()));
         match asked.unwrap_or_else(|_| silent()) {
             Ok(asked) => return Ok(asked),
-            // A person has said no: no other device is asked behind that person's back.
-            Err(JoinError::Declined) => return Err(JoinError::Declined),
+            // The person who made the ticket has said no: no other device is asked behind that person's back.
+            Err(JoinError::Declined) if maker(ticket) == Some(device) => return Err(JoinError::Declined),
+            // What is wrong here is wrong for every device.
+            Err(error @ JoinError::Claim(_)) => return Err(error),
             Err(error) => {
                 tracing::info!(device = %device.short(), %error, "not let in");
                 CloseCode::Done.close(&connection);
-                if matches!(error, JoinError::NotValid) {
-                    said_not_valid.push(device);
+                if !matches!(error, JoinError::Interrupted(_)) {
+                    heard.push(device);
                 }
                 failure = Some(more_telling(failure, error));
             }
         }
     }
-    Err(conclude(ticket, &others, &said_not_valid, failure))
+    Err(conclude(ticket, &others, &heard, failure))
 }
 
-/// Why nobody let this one in, from what all of them said.
+/// Why nobody let this one in, from what all of them said. What some say ends nothing while others are merely off:
+/// the one that knows the invitation may be among those, and one that does not may say anything.
 fn conclude(
     ticket: &Ticket,
     others: &[&Contact],
-    said_not_valid: &[DeviceId],
+    heard: &[DeviceId],
     failure: Option<JoinError>,
 ) -> JoinError {
+    let silent = others.iter().filter(|contact| !heard.contains(&contact.device));
+    let tried: Vec<String> = silent.map(|contact| describe_contact(contact)).collect();
     match failure {
-        None | Some(JoinError::NotValid) if seems_expired(ticket) => JoinError::Expired,
-        None | Some(JoinError::NotValid) => {
-            let silent = others.iter().filter(|contact| !said_not_valid.contains(&contact.device));
-            let tried: Vec<String> = silent.map(|contact| describe_contact(contact)).collect();
-            // The one that knows the invitation may be among those that are off.
-            if tried.is_empty() && !others.is_empty() {
-                JoinError::NotValid
-            } else {
-                JoinError::Unreachable { tried }
-            }
-        }
-        Some(error) => error,
+        None | Some(JoinError::NotValid | JoinError::Expired) if seems_expired(ticket) => JoinError::Expired,
+        Some(error) if matches!(error, JoinError::Interrupted(_)) || tried.is_empty() => error,
+        _ => JoinError::Unreachable { tried },
     }
 }
 
@@ -263,14 +280,8 @@ pub(super) fn explain(connection: &Connection, error: &MessageError) -> JoinErro
 }
 
 fn why_closed(error: &ConnectionError) -> JoinError {
-    if let ConnectionError::ApplicationClosed(close) = error {
-        // It will have nothing to do with this device, which is no more than that the invitation is not valid.
-        if close.error_code == CloseCode::Unknown.into() {
-            return JoinError::NotValid;
-        }
-        if close.error_code == CloseCode::Busy.into() {
-            return JoinError::Interrupted("too many are joining at once; wait a minute".into());
-        }
+    if CloseCode::Busy.is_in(error) {
+        return JoinError::Interrupted("too many are joining at once; wait a minute".into());
     }
     JoinError::Interrupted(error.to_string())
 }
@@ -307,9 +318,24 @@ mod tests {
         let refused = || JoinError::Refused("no".into());
         assert!(matches!(more_telling(not_valid(), refused()), JoinError::Refused(_)));
         assert!(matches!(more_telling(Some(refused()), JoinError::NotValid), JoinError::Refused(_)));
+        for said in [refused(), JoinError::Declined, JoinError::Expired, JoinError::Version] {
+            let JoinError::Unreachable { tried } = conclude(&ticket, &others, &[b.device], Some(said)) else {
+                panic!("the one that made the ticket was not asked");
+            };
+            assert_eq!(tried, [describe_contact(&a)]);
+        }
+        let all = conclude(&ticket, &others, &[a.device, b.device], Some(refused()));
+        assert!(matches!(all, JoinError::Refused(_)));
         let lost = JoinError::Interrupted("gone".into());
         assert!(matches!(more_telling(not_valid(), lost), JoinError::Interrupted(_)));
         let over = Ticket { expires: Some(1), ..ticket };
         assert!(matches!(conclude(&over, &others, &[a.device], not_valid()), JoinError::Expired));
+    }
+
+    #[tokio::test]
+    async fn whoever_has_it_wait_is_not_waited_for_without_end() {
+        let until = Instant::now();
+        let silent = std::future::pending();
+        assert!(matches!(in_time(until, silent).await, Err(MessageError::TimedOut)));
     }
 }

@@ -3,15 +3,17 @@
 use katori_acl::{DeviceKey, Role};
 use katori_net::{JOIN_ALPN, SYNC_ALPN};
 
+use crate::by_hand::{Talk, message};
 use crate::world::{DEADLINE, Device, Stranger, close_code, pair_with, secret, write};
 
 const UNKNOWN: u64 = 0x4001;
 const PROTOCOL: u64 = 0x4002;
 const TIMED_OUT: u64 = 0x4005;
+const BUSY: u64 = 0x4006;
 
 /// A device of Ben's that Ana knows, and that speaks by hand; Cleo is the one who must not notice.
 async fn known_stranger() -> (Device, Device, katori_acl::ResourceId, Stranger) {
-    let (ana, cleo, document) = pair_with(Role::Write).await;
+    let (ana, cleo, document) = Box::pin(pair_with(Role::Write)).await;
     let mut ben = Device::start("Ben").await;
     let ticket = ana.invite(document, Role::Read).await;
     ben.hub().redeem(&ticket).await.unwrap();
@@ -70,6 +72,32 @@ async fn one_who_says_nothing_is_not_waited_for() {
     assert_eq!(close_code(&half).await, TIMED_OUT);
     assert_ne!(close_code(&joining).await, 0);
     drop(ticket);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_do_not_close_the_door_to_whoever_was_invited() {
+    let (ana, ben) = (Device::start("Ana").await, Device::start("Ben").await);
+    let document = ana.create("groceries").await;
+    let (ticket, contact) = (ana.invite(document, Role::Read).await, ana.hub().contact());
+    let stranger = Stranger::with_key(&DeviceKey::from_secret(secret())).await;
+    // As many as may knock at once, with invitations that they made up.
+    let forged = katori_acl::Ticket { seed: secret(), ..ticket.clone() };
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(Talk::greet(&stranger, &contact, &forged).await);
+    }
+    let one_more = stranger.connect(&contact, JOIN_ALPN).await;
+    let (mut send, _receive) = one_more.open_bi().await.unwrap();
+    write(&mut send, &message(1, forged.secret().public().as_bytes())).await;
+    assert_eq!(close_code(&one_more).await, BUSY);
+    // And many that say nothing.
+    let mut silent = Vec::new();
+    for _ in 0..20 {
+        silent.push(stranger.connect(&contact, JOIN_ALPN).await);
+    }
+    assert_eq!(close_code(silent.last().unwrap()).await, BUSY);
+    assert_eq!(ben.hub().redeem(&ticket).await.unwrap(), document);
+    drop((held, silent));
 }
 
 #[tokio::test(flavor = "multi_thread")]

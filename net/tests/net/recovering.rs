@@ -1,10 +1,12 @@
 //! The roster of somebody who lost every device, from a friend.
 
-use katori_acl::{DeviceKey, Role, Subject, TicketKind};
+use katori_acl::{Contact, DeviceKey, RecoveryPhrase, Role, Subject, TicketKind, VerifiedRecord};
 use katori_core::engine::Command;
-use katori_net::{JoinError, Network, recover_roster};
+use katori_core::identity::{Founding, Identity};
+use katori_net::{JoinError, Network, recover_roster, rows_to_seek};
+use tokio::time::timeout;
 
-use crate::world::{ANYWHERE, pair_with, secret};
+use crate::world::{ANYWHERE, DEADLINE, Device, pair_with, secret};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_friend_hands_over_the_roster() {
@@ -37,4 +39,64 @@ async fn each_kind_of_ticket_does_one_thing() {
     assert!(matches!(recover(invitation).await, Err(JoinError::DocumentTicket)));
     let device = ana.ticket_for_device().await;
     assert!(matches!(recover(device).await, Err(JoinError::DeviceTicket)));
+}
+
+/// Ana, who is off, where she is found, and Ben, who shared something with her before he lost his only device.
+async fn friends() -> (Device, Contact, Identity, Vec<VerifiedRecord>) {
+    let (words, next) = (RecoveryPhrase::from_entropy(secret()), RecoveryPhrase::from_entropy(secret()));
+    let founding = Founding {
+        person_name: "Ben".to_owned(),
+        device_name: "laptop".to_owned(),
+        recovery: words.hash(),
+        nonce: [0; 16],
+    };
+    let (identity, genesis) = Identity::found(DeviceKey::from_secret(secret()), founding).unwrap();
+    let (mut ana, mut lost) = (Device::start("Ana").await, Device::with(identity, vec![genesis]));
+    lost.open().await;
+    let document = ana.create("groceries").await;
+    lost.hub().redeem(&ana.invite(document, Role::Write).await).await.unwrap();
+    lost.close().await;
+    let contact = ana.hub().contact();
+    ana.close().await;
+    let (key, roster) = (DeviceKey::from_secret(secret()), lost.roster.clone());
+    let (identity, roster) = Identity::recover(key, &words, &next, roster, "phone".to_owned()).unwrap();
+    (ana, contact, identity, roster)
+}
+
+/// Waits until Ana has heard from Ben that he is back.
+async fn until_heard(ana: &Device, ben: &Device) {
+    let (person, device) = (ben.person(), ben.hub().device());
+    let mut events = ana.hub().events();
+    let wait = async {
+        let heard = move || {
+            ana.hub().ask(move |engine| {
+                engine.registry().roster(person).is_some_and(|roster| roster.contains(&device))
+            })
+        };
+        while !heard().await.unwrap() {
+            events.recv().await.unwrap();
+        }
+    };
+    timeout(DEADLINE, wait).await.expect("he is heard in time");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whom_to_ask_is_kept_over_a_restart() {
+    let (mut ana, contact, identity, roster) = friends().await;
+    let mut ben = Device::with(identity, roster);
+    ben.open().await;
+    ben.hub().seek(&[contact]).await;
+    ben.cut().await;
+    ana.open().await;
+    ben.open().await;
+    until_heard(&ana, &ben).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_knows_whom_to_ask_from_its_first_row_on() {
+    let (mut ana, contact, identity, roster) = friends().await;
+    let mut ben = Device::with_rows(identity, roster, rows_to_seek(&[contact]));
+    ana.open().await;
+    ben.open().await;
+    until_heard(&ana, &ben).await;
 }

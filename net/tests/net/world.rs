@@ -15,7 +15,7 @@ use katori_acl::{
 };
 use katori_core::engine::{Answer, Command, Event, Offer};
 use katori_core::identity::{Founding, Identity};
-use katori_core::store::{OpenError, Store};
+use katori_core::store::{OpenError, Store, Write};
 use katori_core::wire::Frame;
 use katori_net::{Hub, HubConfig, JOIN_ALPN, Network, OpenDocument, PairingEnd, SYNC_ALPN, pair};
 use tempfile::TempDir;
@@ -75,9 +75,15 @@ impl Device {
 
     /// A device of a person whose roster is known.
     pub(crate) fn with(identity: Identity, roster: Vec<VerifiedRecord>) -> Self {
+        Self::with_rows(identity, roster, Vec::new())
+    }
+
+    /// The same, with more in its new store.
+    pub(crate) fn with_rows(identity: Identity, roster: Vec<VerifiedRecord>, more: Vec<Write>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("store");
-        Store::create(&path, &identity.rows(&roster)).unwrap().close().unwrap();
+        let rows = [identity.rows(&roster), more].concat();
+        Store::create(&path, &rows).unwrap().close().unwrap();
         Self { _directory: directory, path, identity, roster, hub: None }
     }
 

@@ -125,6 +125,7 @@ impl Builder {
             expires: None,
             redeems: None,
             confirm: false,
+            offline: false,
             nonce: self.nonce.to_le_bytes(),
             by: Signer::Device(by.device()),
         })

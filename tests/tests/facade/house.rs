@@ -1,6 +1,7 @@
 //! Nodes with stores of their own, and waiting for what is going to happen.
 
 use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
 use katori::{Doc, Network, Node, NodeBuilder, PairingEnd, Role};
@@ -19,6 +20,10 @@ pub(crate) struct Home {
 impl Home {
     pub(crate) fn new(person: &'static str, device: &'static str) -> Self {
         Self { directory: TempDir::new().unwrap(), person, device }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn builder(&self) -> NodeBuilder {

@@ -141,7 +141,7 @@ pub(super) fn find_change(all: &[ChangeHash], text: &str) -> Result<ChangeHash, 
     }
     if text.len() < MIN_HASH_DIGITS || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return Err(Failure::usage(format!(
-            "`{text}` is no head: at least {MIN_HASH_DIGITS} hexadecimal digits were expected, see `katori log`"
+            "`{text}` is no hash: at least {MIN_HASH_DIGITS} hexadecimal digits were expected, see `katori log`"
         )));
     }
     let wanted = text.to_ascii_lowercase();

@@ -148,7 +148,7 @@ impl Executor {
 
 /// Whether nobody looks for it here any more, unless they say so.
 fn is_gone(standing: Standing) -> bool {
-    matches!(standing, Standing::Forgotten | Standing::Deleted | Standing::Erased)
+    !matches!(standing, Standing::Accepted | Standing::Offered | Standing::Left)
 }
 
 /// Refuses what cannot be a name, in words that help.

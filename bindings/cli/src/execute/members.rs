@@ -177,8 +177,8 @@ impl Executor {
             Err(Error::LeftBehind { changes }) => Err(Failure::new(
                 FailureCode::Unreachable,
                 format!(
-                    "{} of {name} have reached nobody else who writes; you have not left: run `katori serve` while one \
-                     of them is on and try again, or leave them behind with `katori leave {name} --anyway`",
+                    "nobody else who writes is known to have {} of {name}; you have not left: run `katori serve` while one of \
+                     them is on and try again, or leave that behind with `katori leave {name} --anyway`",
                     counted_u64(changes as u64, "change")
                 ),
             )),

@@ -1,10 +1,12 @@
 //! Tickets that are made here: for one's own devices, and for guests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
 use katori::{InviteOptions, PersonId, Role, Ticket, TicketKind};
+use katori_core::engine::Event as HubEvent;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 
 use super::{Events, Executor};
@@ -36,18 +38,19 @@ impl Executor {
     pub(super) async fn add_device(&self, events: &Events) -> Result<Response, Failure> {
         let before = self.node.devices().await?.len();
         let mut pairings = self.node.pairings();
+        let mut happenings = self.node.hub().events();
         let ticket = self.node.invite_device().await?;
         let nobody_looks = || Failure::failed("nobody looks any more; no device was added");
         let report = self.ticket_report(&ticket, true, true);
         events.send(Event::Ticket(report)).await.map_err(|_| nobody_looks())?;
         let mut look = tokio::time::interval(LOOK_AGAIN);
         // The pairings whose digits were shown.
-        let mut shown = BTreeSet::new();
+        let mut shown = BTreeMap::new();
         loop {
             tokio::select! {
                 pairing = pairings.next() => {
                     let Some(pairing) = pairing else { return Err(Failure::failed("the hub was stopped")) };
-                    shown.insert(pairing.id);
+                    shown.insert(pairing.id, pairing.device);
                     let asked = PairingReport {
                         pairing: Some(pairing.id),
                         with: pairing.name.clone(),
@@ -62,18 +65,24 @@ impl Executor {
                     if self.node.devices().await?.len() > before {
                         break;
                     }
-                    if !shown.is_subset(&open) {
+                    if !shown.keys().all(|pairing| open.contains(pairing)) {
                         self.node.revoke_invitation(ticket.secret().public()).await?;
                         return Err(gone());
                     }
                 }
             }
         }
-        // It has its answer when it connects as one of the family; then it is given what there is.
-        let connected = async || Ok(self.peers().iter().any(|peer| peer.state == "connected"));
-        // If it does not connect now, it does when its own hub runs.
-        let _ = timeout(FIRST_SYNC, look_until(connected)).await;
-        self.node.settled(FIRST_SYNC).await;
+        // It connects as one of the family now, and is given what there is. If it does not, it is when its hub runs.
+        let given = async {
+            loop {
+                match happenings.recv().await {
+                    Ok(HubEvent::Settled { peer }) if shown.values().any(|device| *device == peer) => return,
+                    Ok(_) | Err(RecvError::Lagged(_)) => {}
+                    Err(RecvError::Closed) => return,
+                }
+            }
+        };
+        let _ = timeout(FIRST_SYNC, given).await;
         self.devices().await
     }
 

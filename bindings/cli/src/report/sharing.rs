@@ -11,7 +11,8 @@ pub struct DocumentReport {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// `accepted`, `offered`, `forgotten`, `left` (the role is lost, the content readable) or `deleted`.
+    /// `accepted`, `offered`, `rejected`, `forgotten`, `left` (the role is lost, the content readable), `erased` (it was
+    /// asked for that when the role was lost) or `deleted`.
     pub standing: String,
     /// The role one has in it.
     pub role: Option<String>,

@@ -59,9 +59,17 @@ impl Document {
             .keys()
             .copied()
             .filter(|index| accepted.contains(*index) && !wanted.contains(*index))
-            // What was applied again is not: the change that it stands for still is noted.
-            .filter(|index| self.graph.reapplies(*index).is_none() && !self.is_forkers(*index))
-            .filter_map(|index| self.graph.node(index).map(|node| node.hash))
+            .filter(|index| !self.is_forkers(*index))
+            .filter_map(|index| {
+                let node = self.graph.node(index)?;
+                // Of what was applied again, the change that it stands for is noted, if it is here.
+                let original = self.graph.reapplies(index).and_then(|hash| self.graph.index(&hash));
+                match original {
+                    Some(original) if wanted.contains(original) || self.is_forkers(original) => None,
+                    Some(original) => self.graph.node(original).map(|node| node.hash),
+                    None => Some(node.hash),
+                }
+            })
             .collect();
         if self.lost_work.len() + lost.len() > MAX_LOST_WORK {
             let done: Vec<ChangeHash> =

@@ -93,6 +93,10 @@ impl Engine {
     pub(super) fn leave(&mut self, document: ResourceId) -> Result<Next, CommandError> {
         self.require_accepted(document)?;
         let records = self.give_back(document)?;
+        let born = self.registry.documents_in(document);
+        for left in born.into_iter().chain([document]) {
+            self.give_up(left, true);
+        }
         Ok(Next::Records(records, Answer::Done))
     }
 
@@ -107,12 +111,15 @@ impl Engine {
     }
 
     pub(super) fn accept(&mut self, now: Timestamp, document: ResourceId) -> Result<Next, CommandError> {
+        let readable = self.may_read(now, document, &self.me.device());
         match self.standing(document) {
-            Standing::Offered | Standing::Forgotten => {
+            Standing::Left if !readable => Err(CommandError::NotOffered(document)),
+            Standing::Offered | Standing::Forgotten | Standing::Left => {
                 self.take(document);
                 let born = self.registry.documents_in(document);
                 for born in born {
-                    if matches!(self.standing(born), Standing::Offered | Standing::Forgotten) {
+                    if matches!(self.standing(born), Standing::Offered | Standing::Forgotten | Standing::Left)
+                    {
                         self.take(born);
                     }
                 }
@@ -120,11 +127,9 @@ impl Engine {
                 Ok(Next::Records(Vec::new(), Answer::Done))
             }
             Standing::Accepted => Ok(Next::Records(Vec::new(), Answer::Done)),
-            Standing::Unknown
-            | Standing::Deleted
-            | Standing::Left
-            | Standing::Erased
-            | Standing::Rejected => Err(CommandError::NotOffered(document)),
+            Standing::Unknown | Standing::Deleted | Standing::Erased | Standing::Rejected => {
+                Err(CommandError::NotOffered(document))
+            }
         }
     }
 
@@ -133,6 +138,7 @@ impl Engine {
         for session in self.sessions.values_mut() {
             session.told.remove(&Subject::Resource(document));
         }
+        self.give_up(document, false);
         self.set_standing(document, Standing::Accepted);
     }
 

@@ -1,13 +1,15 @@
 //! Invitations: making and ending them, and letting in those who come.
 
+use std::sync::Arc;
+
 use katori_acl::{
     Access, Audience, Capacity, Claim, DeviceId, Invitation, InviteKey, Issuer, Member, PersonId, Record,
-    ResourceId, RosterAction, RosterOperation, Subject, UnverifiedRecord, VerifiedClaim,
+    Registry, ResourceId, RosterAction, RosterOperation, Subject, UnverifiedRecord, VerifiedClaim,
 };
 
 use super::members::Giving;
 use super::{Answer, CommandError, Next, Offer};
-use crate::engine::open_invite::MAX_REQUESTS;
+use crate::engine::open_invite::MAX_USED_BY;
 use crate::engine::{Action, Engine, Event, InvitePurpose, JoinRequest, OpenInvite, RequestState, Standing};
 use crate::time::Timestamp;
 
@@ -96,7 +98,7 @@ impl Engine {
     }
 
     /// A live invitation, whoever made it.
-    fn invitation(&self, key: &InviteKey) -> Option<(std::sync::Arc<Access>, Invitation)> {
+    fn invitation(&self, key: &InviteKey) -> Option<(Arc<Access>, Invitation)> {
         let accepted = self.documents.iter().filter(|(_, state)| state.standing == Standing::Accepted);
         accepted.filter_map(|(document, _)| self.registry.access(*document)).find_map(|access| {
             let found = access.invites().iter().find(|invitation| invitation.key == *key).copied();
@@ -104,14 +106,21 @@ impl Engine {
         })
     }
 
-    /// What an open invitation lets in to.
+    /// What an invitation lets in to, for somebody who could redeem it now.
     #[must_use]
-    pub fn preview(&self, key: &InviteKey) -> Option<Preview> {
-        let (document, role) = match self.invites.get(key).map(|invite| invite.purpose) {
-            Some(InvitePurpose::Document { document, role, .. }) => (document, role),
-            Some(InvitePurpose::Device | InvitePurpose::Recovery { .. }) => return None,
-            None => self.invitation(key).map(|(access, invitation)| (access.resource, invitation.role))?,
+    pub fn preview_for(&self, now: Timestamp, claim: &VerifiedClaim) -> Option<Preview> {
+        let claim = claim.claim();
+        let (document, role) = if let Some(invite) = self.invites.get(&claim.invite) {
+            self.check_open(now, invite, claim).ok()?;
+            match invite.purpose {
+                InvitePurpose::Document { document, role, .. } => (document, role),
+                InvitePurpose::Device | InvitePurpose::Recovery { .. } => return None,
+            }
+        } else {
+            let (access, invitation) = self.check_elsewhere(now, claim).ok()?;
+            (access.resource, invitation.role)
         };
+        self.check_never_revoked(document, claim.person?).ok()?;
         let name = self.registry.access(document)?.name.clone();
         let born = self.registry.documents_in(document);
         let mut preview = Preview { name, role, changes: 0, bytes: 0, documents: born.len() as u64 };
@@ -124,60 +133,97 @@ impl Engine {
         Some(preview)
     }
 
-    /// Redeems an invitation: an ordinary grant to the joiner's person, or a place in the roster.
-    pub(super) fn redeem(
-        &mut self,
-        now: Timestamp,
-        claim: &VerifiedClaim,
-        roster: Vec<Vec<u8>>,
-    ) -> Result<Next, CommandError> {
-        let Some(mut invite) = self.invites.get(&claim.claim().invite).cloned() else {
-            return self.redeem_for_another(now, claim.claim(), &roster);
-        };
-        let joiner = claim.claim().joiner;
-        if claim.claim().person.is_some_and(|person| self.blocked.contains(&person)) {
+    /// Whether an invitation made here may be used by whoever claims it.
+    fn check_open(&self, now: Timestamp, invite: &OpenInvite, claim: &Claim) -> Result<(), CommandError> {
+        if claim.person.is_some_and(|person| self.blocked.contains(&person)) || self.blocked(&claim.joiner) {
             return Err(CommandError::InviteInvalid);
         }
-        let again = invite.used_by.contains(&joiner);
-        if invite.uses == Some(0) && !again {
+        let again = invite.used_by.get(&claim.joiner) == Some(&claim.person);
+        // A device stands for one person here: else it could come again and again as somebody new.
+        let as_another = invite.used_by.contains_key(&claim.joiner) && !again
+            || invite.requests.get(&claim.joiner).is_some_and(|request| request.person != claim.person);
+        if as_another || invite.uses == Some(0) && !again {
             return Err(CommandError::InviteInvalid);
         }
         if invite.is_over(now.0) {
             return Err(CommandError::InviteExpired);
         }
+        if let InvitePurpose::Document { document, grant, .. } = invite.purpose {
+            let access = self.registry.access(document);
+            let live = access.is_some_and(|access| access.invites().iter().any(|it| it.grant == grant));
+            if !live && !again {
+                return Err(CommandError::InviteInvalid);
+            }
+        }
+        Ok(())
+    }
+
+    /// An invitation that another device made, if this one may let somebody in by it.
+    fn check_elsewhere(
+        &self,
+        now: Timestamp,
+        claim: &Claim,
+    ) -> Result<(Arc<Access>, Invitation), CommandError> {
+        let (access, invitation) = self.invitation(&claim.invite).ok_or(CommandError::InviteInvalid)?;
+        let person = claim.person.ok_or(CommandError::JoinerUnknown)?;
+        if invitation.confirm || self.blocked.contains(&person) || self.blocked(&claim.joiner) {
+            return Err(CommandError::InviteInvalid);
+        }
+        if invitation.expires.is_some_and(|expires| expires <= now.0) {
+            return Err(CommandError::InviteExpired);
+        }
+        let known = access.role_of_person(&person).is_some();
+        if !known && invitation.uses.is_some_and(|uses| invitation.redeemed >= uses as usize) {
+            return Err(CommandError::InviteInvalid);
+        }
+        Ok((access, invitation))
+    }
+
+    /// Whoever was revoked does not come back by an old ticket; a new grant is for an admin to give.
+    fn check_never_revoked(&self, document: ResourceId, person: PersonId) -> Result<(), CommandError> {
+        let access = self.registry.access(document);
+        let has = access.as_ref().and_then(|access| access.role_of_person(&person));
+        let had = access.as_ref().and_then(|access| access.ever_role_of_person(&person));
+        if has.is_none() && had.is_some() { Err(CommandError::InviteInvalid) } else { Ok(()) }
+    }
+
+    /// Redeems an invitation: an ordinary grant to the joiner's person, or a place in the roster.
+    pub(super) fn redeem(
+        &mut self,
+        now: Timestamp,
+        claim: &VerifiedClaim,
+        roster: &[Vec<u8>],
+    ) -> Result<Next, CommandError> {
+        let Some(mut invite) = self.invites.get(&claim.claim().invite).cloned() else {
+            return self.redeem_for_another(now, claim.claim(), roster);
+        };
+        let joiner = claim.claim().joiner;
+        self.check_open(now, &invite, claim.claim())?;
+        let again = invite.used_by.contains_key(&joiner);
         let state = invite.requests.get(&joiner).map(|request| request.state);
         let next = match invite.purpose {
             InvitePurpose::Device => self.redeem_device(claim)?,
             InvitePurpose::Recovery { person } => self.redeem_recovery(person),
             InvitePurpose::Document { document, role, grant, share } => {
-                let live = self.registry.access(document).is_some_and(|access| {
-                    access.invites().iter().any(|invitation| invitation.grant == grant)
-                });
-                if !live && !again {
-                    return Err(CommandError::InviteInvalid);
-                }
                 if invite.confirm && state != Some(RequestState::Admitted) {
-                    return self.hear_request(now, invite, claim.claim(), roster);
+                    return self.hear_request(now, invite, document, claim.claim(), roster);
                 }
                 let giving = Giving {
                     redeems: Some(grant),
                     ..Giving::of(Audience::Invite(invite.key), Offer { role, share, expires: None })
                 };
-                self.redeem_document(now, claim.claim(), &roster, document, giving)?
+                self.redeem_document(now, claim.claim(), roster, document, giving)?
             }
         };
-        if !again {
-            invite.uses = invite.uses.map(|uses| uses.saturating_sub(1));
-            invite.used_by.insert(joiner);
+        if !again && let Some(uses) = &mut invite.uses {
+            *uses = uses.saturating_sub(1);
+            if invite.used_by.len() < MAX_USED_BY {
+                invite.used_by.insert(joiner, claim.claim().person);
+            }
         }
-        if state.is_some() || !again {
-            let request = JoinRequest {
-                person: claim.claim().person,
-                name: claim.claim().name.clone(),
-                state: RequestState::Admitted,
-                roster: Vec::new(),
-            };
-            invite.requests.insert(joiner, request);
+        if state != Some(RequestState::Admitted) {
+            // Where there is no room, nobody misses who came.
+            let _ = invite.note(joiner, JoinRequest::of(claim.claim(), RequestState::Admitted));
             self.open_invite(invite);
         }
         Ok(next)
@@ -188,28 +234,23 @@ impl Engine {
         &mut self,
         now: Timestamp,
         mut invite: OpenInvite,
+        document: ResourceId,
         claim: &Claim,
-        roster: Vec<Vec<u8>>,
+        roster: &[Vec<u8>],
     ) -> Result<Next, CommandError> {
         let person = claim.person.ok_or(CommandError::JoinerUnknown)?;
+        self.check_never_revoked(document, person)?;
         match invite.requests.get(&claim.joiner).map(|request| request.state) {
             Some(RequestState::Refused) => return Err(CommandError::Declined),
             Some(RequestState::Waiting) => return Ok(Next::Records(Vec::new(), Answer::Waiting)),
             Some(RequestState::Admitted | RequestState::Declined) | None => {}
         }
-        if invite.requests.len() >= MAX_REQUESTS {
-            return Err(CommandError::InviteInvalid);
-        }
         // The roster is checked now, so that whoever says yes says it to somebody that is what it claims to be.
-        self.check_joiner(now, person, claim.joiner, &roster)?;
+        self.check_joiner(now, person, claim.joiner, roster)?;
         let key = invite.key;
-        let request = JoinRequest {
-            person: Some(person),
-            name: claim.name.clone(),
-            state: RequestState::Waiting,
-            roster,
-        };
-        invite.requests.insert(claim.joiner, request);
+        if !invite.note(claim.joiner, JoinRequest::of(claim, RequestState::Waiting)) {
+            return Err(CommandError::TooManyRequests);
+        }
         self.open_invite(invite);
         self.act(Action::Notify(Event::Asked {
             invite: key,
@@ -227,9 +268,22 @@ impl Engine {
         joiner: DeviceId,
         roster: &[Vec<u8>],
     ) -> Result<(), CommandError> {
-        self.admit(now, None, Subject::Roster(person), roster, Vec::new());
-        let belongs = self.registry.roster(person).is_some_and(|roster| roster.contains(&joiner));
-        if belongs { Ok(()) } else { Err(CommandError::JoinerUnknown) }
+        let subject = Subject::Roster(person);
+        let mut aside = Registry::new();
+        for record in self.registry.records(&subject) {
+            aside.insert(record.clone());
+        }
+        let belongs = |aside: &Registry| aside.roster(person).is_some_and(|roster| roster.contains(&joiner));
+        let verified = roster.iter().filter_map(|bytes| UnverifiedRecord::decode(bytes).ok()?.verify().ok());
+        for record in verified.filter(|record| record.subject() == subject) {
+            aside.insert(record);
+        }
+        // Nothing is kept of a roster in which the joiner is not.
+        if !belongs(&aside) {
+            return Err(CommandError::JoinerUnknown);
+        }
+        self.admit(now, None, subject, roster, Vec::new());
+        if belongs(&self.registry) { Ok(()) } else { Err(CommandError::JoinerUnknown) }
     }
 
     /// Somebody here said yes or no to who waits.
@@ -247,26 +301,33 @@ impl Engine {
             return Err(CommandError::NobodyWaits);
         };
         if !admit {
-            request.state = RequestState::Refused;
-            request.roster.clear();
+            if request.state == RequestState::Waiting {
+                request.state = RequestState::Refused;
+            }
             self.open_invite(invite);
             return Ok(Next::Records(Vec::new(), Answer::Done));
         }
-        if request.state == RequestState::Admitted {
-            return Ok(Next::Records(Vec::new(), Answer::Done));
+        match request.state {
+            RequestState::Waiting | RequestState::Refused => {}
+            RequestState::Admitted => return Ok(Next::Records(Vec::new(), Answer::Done)),
+            // Nobody is let in who said no.
+            RequestState::Declined => return Err(CommandError::NobodyWaits),
         }
         let person = request.person.ok_or(CommandError::NobodyWaits)?;
         if uses == Some(0) {
             return Err(CommandError::InviteInvalid);
         }
-        let roster = std::mem::take(&mut request.roster);
         request.state = RequestState::Admitted;
-        self.check_joiner(now, person, device, &roster)?;
+        self.check_joiner(now, person, device, &[])?;
         let offer = Offer { role, share, expires: None };
         let giving = Giving { redeems: Some(grant), ..Giving::of(Audience::Person(person), offer) };
         let record = self.grant(document, giving)?;
-        invite.uses = invite.uses.map(|uses| uses.saturating_sub(1));
-        invite.used_by.insert(device);
+        if let Some(uses) = &mut invite.uses {
+            *uses = uses.saturating_sub(1);
+        }
+        if invite.used_by.len() < MAX_USED_BY {
+            invite.used_by.insert(device, Some(person));
+        }
         self.open_invite(invite);
         Ok(Next::Records(vec![record], Answer::Done))
     }
@@ -275,17 +336,16 @@ impl Engine {
     pub(super) fn decline(&mut self, claim: &VerifiedClaim) -> Result<Next, CommandError> {
         let claim = claim.claim();
         let mut invite = self.invites.get(&claim.invite).cloned().ok_or(CommandError::InviteInvalid)?;
-        if invite.requests.len() >= MAX_REQUESTS && !invite.requests.contains_key(&claim.joiner) {
-            return Err(CommandError::InviteInvalid);
+        match invite.requests.get(&claim.joiner).map(|request| request.state) {
+            // What was decided here stands.
+            Some(RequestState::Refused | RequestState::Admitted) => {}
+            Some(RequestState::Waiting | RequestState::Declined) | None => {
+                if !invite.note(claim.joiner, JoinRequest::of(claim, RequestState::Declined)) {
+                    return Err(CommandError::TooManyRequests);
+                }
+                self.open_invite(invite);
+            }
         }
-        let request = JoinRequest {
-            person: claim.person,
-            name: claim.name.clone(),
-            state: RequestState::Declined,
-            roster: Vec::new(),
-        };
-        invite.requests.insert(claim.joiner, request);
-        self.open_invite(invite);
         Ok(Next::Records(Vec::new(), Answer::Done))
     }
 
@@ -297,19 +357,8 @@ impl Engine {
         claim: &Claim,
         roster: &[Vec<u8>],
     ) -> Result<Next, CommandError> {
-        let (access, invitation) = self.invitation(&claim.invite).ok_or(CommandError::InviteInvalid)?;
-        let blocked = claim.person.is_some_and(|person| self.blocked.contains(&person));
-        if invitation.confirm || blocked {
-            return Err(CommandError::InviteInvalid);
-        }
-        if invitation.expires.is_some_and(|expires| expires <= now.0) {
-            return Err(CommandError::InviteExpired);
-        }
+        let (access, invitation) = self.check_elsewhere(now, claim)?;
         let person = claim.person.ok_or(CommandError::JoinerUnknown)?;
-        let known = access.role_of_person(&person).is_some();
-        if !known && invitation.uses.is_some_and(|uses| invitation.redeemed >= uses as usize) {
-            return Err(CommandError::InviteInvalid);
-        }
         let offer = Offer { role: invitation.role, share: invitation.share, expires: None };
         let giving =
             Giving { redeems: Some(invitation.grant), ..Giving::of(Audience::Person(person), offer) };
@@ -358,16 +407,13 @@ impl Engine {
         giving: Giving,
     ) -> Result<Next, CommandError> {
         let person = claim.person.ok_or(CommandError::JoinerUnknown)?;
+        self.check_never_revoked(document, person)?;
         self.check_joiner(now, person, claim.joiner, roster)?;
         let access = self.registry.access(document);
-        let has = access.as_ref().and_then(|access| access.role_of_person(&person));
-        let had = access.as_ref().and_then(|access| access.ever_role_of_person(&person));
-        if has.is_none() && had.is_some() {
-            // Whoever was revoked does not come back by an old ticket; a new grant is for an admin to give.
-            return Err(CommandError::InviteInvalid);
-        }
+        let had = access.and_then(|access| access.ever_role_of_person(&person));
         let mut new = Vec::new();
-        if has.is_none_or(|role| role < giving.offer.role) {
+        // Who was given as much once has it still, or it was taken away since: an old ticket does not undo that.
+        if had.is_none_or(|role| role < giving.offer.role) {
             new.push(self.grant(document, Giving { to: Audience::Person(person), ..giving })?);
         }
         let mut records = Vec::new();

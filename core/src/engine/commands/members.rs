@@ -36,7 +36,11 @@ impl Engine {
     ) -> Result<VerifiedRecord, CommandError> {
         let Giving { to, offer, uses, confirm, redeems } = giving;
         let me = self.me.device();
-        let (issuer, parent) = self.registry.authority(me, document, offer.role).ok_or(ADMIN)?;
+        let authority = match redeems {
+            Some(id) => self.registry.authority_to_redeem(me, document, offer.role, offer.expires, id),
+            None => self.registry.authority_for(me, document, offer.role, offer.expires),
+        };
+        let (issuer, parent) = authority.ok_or(ADMIN)?;
         let grant = Record::Grant(Grant {
             resource: document,
             issuer,
@@ -48,6 +52,7 @@ impl Engine {
             expires: offer.expires,
             redeems,
             confirm,
+            offline: false,
             nonce,
             by: Signer::Device(me),
         });

@@ -4,14 +4,25 @@ use std::collections::BTreeSet;
 
 use katori_acl::bounds::MAX_KEEP;
 use katori_acl::{
-    Capacity, DeviceId, Issuer, Member, PersonId, Record, RecordId, RosterAction, RosterGenesis, RosterKind,
-    RosterOperation, Subject, VerifiedRecord,
+    Capacity, DeviceId, Issuer, Member, PersonId, Record, RecordId, ResourceId, RosterAction, RosterGenesis,
+    RosterKind, RosterOperation, Subject, VerifiedRecord,
 };
 
 use super::{Answer, CommandError, Next, Step};
 use crate::engine::rows::blocked_row;
 use crate::engine::{Action, CloseReason, Engine};
 use crate::time::Timestamp;
+
+/// Removals of one member that are signed at once: what one device signed in many years fits.
+const MAX_REMOVALS: usize = 16;
+
+/// The resource that a record is part of, if it is of one.
+fn resource_of(record: &VerifiedRecord) -> Option<ResourceId> {
+    match record.subject() {
+        Subject::Resource(resource) => Some(resource),
+        Subject::Roster(_) => None,
+    }
+}
 
 impl Engine {
     pub(super) fn create_group(&mut self, name: String) -> Result<Next, CommandError> {
@@ -91,7 +102,8 @@ impl Engine {
     pub(super) fn without_member(&self, group: PersonId, member: PersonId) -> Result<Next, CommandError> {
         self.require_group(group)?;
         let roster = self.registry.roster(group);
-        if !roster.is_some_and(|roster| roster.persons.contains_key(&member)) {
+        let left = Member::Person(member);
+        if !roster.is_some_and(|roster| roster.contains_person(&member) || roster.has_left(&left)) {
             return Err(CommandError::NotAMember(member));
         }
         let devices = self.registry.roster(member).map(|roster| roster.ever.clone()).unwrap_or_default();
@@ -100,12 +112,12 @@ impl Engine {
         let mut records: Vec<VerifiedRecord> =
             signed.iter().filter_map(|id| self.sign_exclusion_again(id)).collect();
         let keep = self.signed_for(signed.into_iter(), Issuer::Group(group));
-        let action = RosterAction::Remove { member: Member::Person(member), keep };
-        records.push(self.sign_operation(group, Some(self.me.person), action)?);
+        records.extend(self.sign_removals(group, Some(self.me.person), Member::Person(member), &keep)?);
         Ok(Next::Records(records, Answer::Done))
     }
 
-    /// Those of some records that were signed in this name, as many as a removal may keep.
+    /// Those of some records that were signed in this name, those first that count now. Exclusions are not among
+    /// them: they are signed again.
     fn signed_for(&self, signed: impl Iterator<Item = RecordId>, name: Issuer) -> Vec<RecordId> {
         let in_its_name = |id: &RecordId| match self.registry.record(id).map(VerifiedRecord::record) {
             Some(Record::Grant(grant)) => grant.issuer == name,
@@ -122,11 +134,49 @@ impl Engine {
             }
             _ => false,
         };
-        let keep: BTreeSet<RecordId> = signed.filter(in_its_name).collect();
-        if keep.len() > MAX_KEEP {
-            tracing::warn!(records = keep.len(), "more was signed than a removal can keep");
+        let mut keep: Vec<RecordId> = signed.filter(in_its_name).collect();
+        let resources: BTreeSet<ResourceId> =
+            keep.iter().filter_map(|id| self.registry.record(id)).filter_map(resource_of).collect();
+        let counting: BTreeSet<RecordId> = resources
+            .into_iter()
+            .flat_map(|resource| {
+                let revocations = self.registry.counted_revocations(resource);
+                revocations.into_iter().chain(self.registry.live_grants(resource))
+            })
+            .collect();
+        keep.sort_by_key(|id| (!counting.contains(id), *id));
+        keep.dedup();
+        keep
+    }
+
+    /// Removals of one member that keep all of this: as many as that takes, each naming the one before.
+    fn sign_removals(
+        &self,
+        roster: PersonId,
+        person: Option<PersonId>,
+        member: Member,
+        keep: &[RecordId],
+    ) -> Result<Vec<VerifiedRecord>, CommandError> {
+        let by = self.me.device();
+        if keep.len() > MAX_KEEP * MAX_REMOVALS {
+            tracing::warn!(records = keep.len(), "more was signed than removals can keep");
         }
-        keep.into_iter().take(MAX_KEEP).collect()
+        let author = person.map_or(Member::Device(by), Member::Person);
+        let mut previous = self.registry.heads_to_remove(roster, member, author);
+        // One that keeps nothing removes, too.
+        let (first, others) = keep.split_at(keep.len().min(MAX_KEEP));
+        let parts = std::iter::once(first).chain(others.chunks(MAX_KEEP)).take(MAX_REMOVALS);
+        let mut records = Vec::new();
+        for part in parts {
+            let mut keep = part.to_vec();
+            keep.sort();
+            let action = RosterAction::Remove { member, keep };
+            let operation = RosterOperation { roster, person, by, previous, action };
+            let record = Record::RosterOperation(operation).sign(&self.me.key)?;
+            previous = vec![record.id()];
+            records.push(record);
+        }
+        Ok(records)
     }
 
     pub(super) fn remove_device(&self, device: DeviceId, keep: bool) -> Result<Next, CommandError> {
@@ -137,22 +187,24 @@ impl Engine {
 
     /// The records that end a device's place among this person's.
     pub(super) fn without_device(&self, device: DeviceId, keep: bool) -> Result<Next, CommandError> {
-        let record = self.removal(device, keep)?;
+        let removals = self.removal(device, keep)?;
         let signed = self.registry.records_signed_by(device);
         // What an Admin had excluded stays out, whatever becomes of the device.
         let again = signed.iter().filter(|_| keep).filter_map(|id| self.sign_exclusion_again(id));
-        Ok(Next::Records(again.chain([record]).collect(), Answer::Done))
+        Ok(Next::Records(again.chain(removals).collect(), Answer::Done))
     }
 
-    /// The record that removes a device of this person. Nothing is stored.
+    /// The records that remove a device of this person, which may be one that has removed itself: then they say
+    /// what of its work goes on counting. Nothing is stored.
     pub(in crate::engine) fn removal(
         &self,
         device: DeviceId,
         keep: bool,
-    ) -> Result<VerifiedRecord, CommandError> {
+    ) -> Result<Vec<VerifiedRecord>, CommandError> {
         let person = self.me.person;
         let roster = self.registry.roster(person).ok_or(CommandError::UnknownPerson(person))?;
-        if !roster.contains(&device) {
+        let member = Member::Device(device);
+        if !roster.contains(&device) && !roster.has_left(&member) {
             return Err(CommandError::NotYourDevice(device));
         }
         let others = roster.devices.keys().filter(|other| **other != device && roster.is_full(other));
@@ -163,22 +215,17 @@ impl Engine {
         let signed = self.registry.records_signed_by(device);
         let keep =
             if keep { self.signed_for(signed.into_iter(), Issuer::Person(person)) } else { Vec::new() };
-        let record = Record::RosterOperation(RosterOperation {
-            roster: person,
-            person: None,
-            by: self.me.device(),
-            previous: self.registry.heads_to_remove(person, Member::Device(device)),
-            action: RosterAction::Remove { member: Member::Device(device), keep },
-        })
-        .sign(&self.me.key)?;
+        let records = self.sign_removals(person, None, member, &keep)?;
         if self.require_full().is_err() {
             let mut supposed = self.registry.clone();
-            supposed.insert(record.clone());
+            for record in &records {
+                supposed.insert(record.clone());
+            }
             if !supposed.roster(person).is_some_and(|roster| roster.is_full(&self.me.device())) {
                 self.require_full()?;
             }
         }
-        Ok(record)
+        Ok(records)
     }
 
     pub(super) fn rename(&mut self, device: Option<DeviceId>, name: String) -> Result<Next, CommandError> {

@@ -145,6 +145,30 @@ fn what_a_group_granted_stands_when_the_member_who_signed_it_goes() {
 }
 
 #[test]
+fn a_group_outlives_the_device_that_made_it() {
+    let mut world = World::new(51);
+    let devices = world.person("olga", 2);
+    let (laptop, phone) = (devices[0], devices[1]);
+    let document = world.create(laptop, "document");
+    let ben = world.person("ben", 1)[0];
+    let group = world.create_group(laptop, "choir");
+    world.add_member(laptop, group, ben, Capacity::Full);
+    grant_to_group(&mut world, laptop, document, group, Role::Write);
+    take(&mut world, laptop, document, ben);
+    world.write(ben, document, "by ben");
+    world.sync_all(&[laptop, phone, ben]);
+    world.remove_device(phone, laptop, true);
+    world.sync(phone, ben);
+    for device in [phone, ben] {
+        assert_eq!(world.role(device, document, ben), Some(Role::Write), "device {device}");
+        assert_eq!(world.keys(device, document), ["by ben"], "device {device}");
+    }
+    let carl = world.person("carl", 1)[0];
+    world.add_member(phone, group, carl, Capacity::Limited);
+    assert_eq!(world.role(phone, document, carl), Some(Role::Write), "and it goes on");
+}
+
+#[test]
 fn a_limited_member_uses_what_the_group_has_and_gives_nothing_away() {
     let (mut world, olga, document) = owner(6);
     let (ben, carl) = (world.person("ben", 1)[0], world.person("carl", 1)[0]);

@@ -241,17 +241,21 @@ fn what_is_behind_a_ticket_can_be_seen_before_it_is_used() {
     let secret = world.invite(olga, document, offer(Role::Read), None, false);
     let to_space = world.invite(olga, space, offer(Role::Write), None, false);
     world.sync(olga, phone);
+    let ben = world.person("ben", 1)[0];
     for device in [olga, phone] {
+        let none = InviteSecret::from_secret([8; 32]);
+        let claims = [&secret, &to_space, &none].map(|secret| world.claim(device, ben, secret));
+        let now = world.now();
         let engine = world.device(device).engine.as_ref().expect("running");
-        let preview = engine.preview(&secret.public()).expect("an open invitation");
+        let [preview, of_space, nothing] = claims.map(|claim| engine.preview_for(now, &claim));
+        let (preview, of_space) =
+            (preview.expect("an open invitation"), of_space.expect("an open invitation"));
         assert_eq!((preview.name.as_str(), preview.role), ("document", Role::Read));
         assert_eq!((preview.changes, preview.documents), (5, 0));
-        let preview = engine.preview(&to_space.public()).expect("an open invitation");
-        assert_eq!((preview.changes, preview.documents), (1, 1));
-        assert_eq!(engine.preview(&InviteSecret::from_secret([8; 32]).public()), None);
+        assert_eq!((of_space.changes, of_space.documents), (1, 1));
+        assert_eq!(nothing, None);
     }
     // An offer that came without a ticket shows its size as well.
-    let ben = world.person("ben", 1)[0];
     world.grant(olga, document, ben, Role::Read);
     world.sync(olga, ben);
     let size = world.device(ben).engine.as_ref().and_then(|engine| engine.offered_size(document));

@@ -44,12 +44,10 @@ impl CameUp {
         self.out_of_a_roster += other.out_of_a_roster;
     }
 
-    /// Whether each of them did.
+    /// Whether each of them did, but forks that nobody's word decides, which are rare.
     pub(crate) fn is_everything(self) -> bool {
-        let Self { forks_by_word, forks_by_hash, written_again, held_back, excluded, out_of_a_roster } = self;
-        [forks_by_word, forks_by_hash, written_again, held_back, excluded, out_of_a_roster]
-            .iter()
-            .all(|it| *it > 0)
+        let Self { forks_by_word, written_again, held_back, excluded, out_of_a_roster, .. } = self;
+        [forks_by_word, written_again, held_back, excluded, out_of_a_roster].iter().all(|it| *it > 0)
     }
 }
 
@@ -285,7 +283,16 @@ impl History {
     pub(crate) fn describe(&mut self) -> String {
         let mut text = String::new();
         let document = self.document;
+        let all = self.all_records();
+        let _ = writeln!(text, "who may read: {:?}", self.readers());
         for device in self.honest() {
+            let engine = self.world.device(device).engine.as_ref().expect("running");
+            let known = engine.registry();
+            let mut lacks: Vec<_> = all.subjects().flat_map(|subject| all.record_ids(&subject)).collect();
+            lacks.retain(|id| !known.contains(id));
+            let lacks: Vec<_> =
+                lacks.iter().filter_map(|id| all.record(id)).map(|it| it.record().clone()).collect();
+            let _ = writeln!(text, "device {device} lacks {lacks:#?}");
             let (name, id, role) = (self.name(device), self.world.device(device).id(), self.role(device));
             let _ =
                 writeln!(text, "{name} {} {role:?} {:?}", id.short(), self.world.standing(device, document));

@@ -118,8 +118,9 @@ impl History {
     pub(crate) fn accept_all(&mut self) {
         for device in self.devices.clone() {
             for resource in self.space.into_iter().chain([self.document]) {
-                if self.world.standing(device, resource) == Standing::Offered {
-                    self.world.accept(device, resource);
+                // Who left and was given a role again is asked, too.
+                if matches!(self.world.standing(device, resource), Standing::Offered | Standing::Left) {
+                    let _ = self.world.command(device, Command::Accept { document: resource });
                 }
             }
         }
