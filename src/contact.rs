@@ -133,7 +133,8 @@ impl Node {
     /// shared with them stays so, and what they write still comes by way of others: revoke their role to end that.
     ///
     /// # Errors
-    /// [`Error::NoShelf`] while the person's shelf has not reached this device, and [`Error::Yourself`].
+    /// [`Error::NoShelf`] while the person's shelf has not reached this device, [`Error::ShelfFull`] if there are so
+    /// many that this one has no effect, and [`Error::Yourself`].
     pub async fn block(&self, person: PersonId) -> Result<(), Error> {
         if person == self.me().person {
             return Err(Error::Yourself);
@@ -150,7 +151,7 @@ impl Node {
     }
 
     /// Entries of the person's shelf that were left out because they are none: another device of this person wrote
-    /// what no Katori writes.
+    /// what no Katori writes, or more of a kind than is read.
     #[must_use]
     pub fn ignored_on_shelf(&self) -> usize {
         self.base().shelf.entries().ignored

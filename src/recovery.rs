@@ -103,8 +103,9 @@ impl WordsFile {
 
     /// Writes words for a store that is going to be made; they are durable when this returns.
     pub(crate) fn write_new(&self, phrase: &RecoveryPhrase) -> Result<NewWords, Error> {
-        let hash: String = phrase.hash().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let path = self.0.join(format!("{NEW_WORDS_FILE}{hash}"));
+        let hash = phrase.hash();
+        let beginning = hash.first_chunk().map_or(0, |beginning| u64::from_be_bytes(*beginning));
+        let path = self.0.join(format!("{NEW_WORDS_FILE}{beginning:016x}"));
         match self.try_write(&path, phrase) {
             Ok(()) => Ok(NewWords { file: self.clone(), path }),
             Err(source) => Err(Error::RecoveryWords { path, source }),

@@ -134,10 +134,10 @@ impl Base {
         }
         let mut open = Vec::new();
         for id in held {
-            match before.iter().find(|shelf| shelf.id() == id) {
-                Some(shelf) => open.push(shelf.clone()),
+            match before.iter().find(|known| known.id() == id) {
+                Some(known) => open.push(known.clone()),
                 None => match self.hub.open(id).await {
-                    Ok(shelf) => open.push(shelf),
+                    Ok(found) => open.push(found),
                     // The others are as good as before.
                     Err(error) => tracing::warn!(shelf = %id, %error, "a shelf cannot be opened"),
                 },
@@ -181,6 +181,9 @@ impl Base {
     }
 
     async fn settle(&self, entries: &Entries, due: Due) -> Result<(), Error> {
+        if due.block {
+            self.tell(Command::SetBlocked { persons: entries.blocked.clone() }).await?;
+        }
         for document in due.accept {
             self.tell(Command::Accept { document }).await?;
         }
@@ -188,9 +191,6 @@ impl Base {
             if !self.shelf.is_leaving(document) {
                 self.tell(Command::Forget { document }).await?;
             }
-        }
-        if due.block {
-            self.tell(Command::SetBlocked { persons: entries.blocked.clone() }).await?;
         }
         for document in due.note {
             self.enter(&[Entry::Accepted(document, Some(true))]).await?;

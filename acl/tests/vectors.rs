@@ -65,8 +65,7 @@ fn grant(parent: Parent, by: Signer, to: Audience) -> Grant {
 fn records() -> Vec<(&'static str, VerifiedRecord)> {
     let key = laptop();
     let by = key.public();
-    let resource = ResourceId::from_bytes([0x0c; 32]);
-    let owner = PersonId::from_bytes([0x0a; 32]);
+    let (resource, owner) = (ResourceId::from_bytes([0x0c; 32]), PersonId::from_bytes([0x0a; 32]));
     let id = |byte| RecordId::from_bytes([byte; 32]);
     let roster_genesis = RosterGenesis {
         kind: RosterKind::Person,
@@ -136,7 +135,6 @@ fn records() -> Vec<(&'static str, VerifiedRecord)> {
     let to_group = Grant { issuer: Issuer::Group(owner), to: Audience::Group(group), ..to_person.clone() };
     let to_invite = grant(Parent::Genesis, device, Audience::Invite(invite));
     let confirmed = Grant { confirm: true, uses: None, ..to_invite.clone() };
-    let bearer = Grant { offline: true, ..to_invite.clone() };
     let offline = grant(Parent::Grant(id(0x17)), Signer::Invite(invite), Audience::Person(owner));
     let signed = |record: Record| record.sign(&key).unwrap();
     vec![
@@ -154,9 +152,9 @@ fn records() -> Vec<(&'static str, VerifiedRecord)> {
         ("genesis-of-shelf", signed(Record::Genesis(shelf))),
         ("grant-to-person", signed(Record::Grant(to_person))),
         ("grant-to-group", signed(Record::Grant(to_group))),
-        ("grant-to-invite", signed(Record::Grant(to_invite))),
+        ("grant-to-invite", signed(Record::Grant(to_invite.clone()))),
         ("grant-to-invite-confirmed", signed(Record::Grant(confirmed))),
-        ("grant-to-invite-offline", signed(Record::Grant(bearer))),
+        ("grant-to-invite-offline", signed(Record::Grant(Grant { offline: true, ..to_invite.clone() }))),
         ("grant-that-redeems", signed(Record::Grant(answer))),
         ("grant-by-invite", Record::Grant(offline).sign_as_invite(&invitation()).unwrap()),
         ("revoke", signed(Record::Revoke(revoke))),

@@ -123,10 +123,10 @@ pub(crate) struct Entries {
 
 impl Entries {
     /// Reads another shelf of this person. What was read before stays.
-    pub(super) fn read(&mut self, shelf: &Automerge, me: PersonId) {
+    pub(super) fn read(&mut self, document: &Automerge, me: PersonId) {
         for kind in KINDS {
             // The character after the slash ends what can begin with it.
-            for item in shelf.map_range(ROOT, format!("{kind}/")..format!("{kind}0")) {
+            for item in document.map_range(ROOT, format!("{kind}/")..format!("{kind}0")) {
                 let value = item.value.into_value().into_scalar().unwrap_or(ScalarValue::Null);
                 let taken = Entry::read(&item.key, &value).is_ok_and(|entry| self.take(entry, me));
                 self.ignored += usize::from(!taken);
@@ -313,7 +313,9 @@ mod tests {
         let entries = read([&document]);
         assert_eq!((entries.accepted.len(), entries.ignored), (MAX_ENTRIES, 1));
         assert!(entries.blocked.contains(&person(2)));
-        let last = ResourceId::from_bytes([255; 32]);
+        // Written as text, it is nothing but the letter z.
+        let last = [0xce, 0x73, 0x9c, 0xe7, 0x39].repeat(7);
+        let last = ResourceId::from_bytes(last[..32].try_into().unwrap());
         write(&mut document, &[Entry::Accepted(last, Some(true))]);
         assert!(!read([&document]).say(&Entry::Accepted(last, Some(true))), "whoever writes it is told");
     }

@@ -191,7 +191,14 @@ impl RosterLog {
         let stored = StoredOperation { operation: operation.clone(), ancestors, generation };
         self.operations.insert(id, stored);
         let dropped = evicted.map(|evicted| self.evict(evicted)).unwrap_or_default();
-        self.note_ever();
+        if dropped.is_empty() {
+            if let Some(entry) = added(operation) {
+                let most = self.ever.entry(entry.member).or_insert(entry.capacity);
+                *most = entry.capacity.max(*most);
+            }
+        } else {
+            self.note_ever();
+        }
         self.invalidate();
         Ok(dropped)
     }

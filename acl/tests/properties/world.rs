@@ -325,11 +325,13 @@ impl World {
         grant.share = dice.below(3) != 2;
         grant.expires = dice.rarely(8).then(|| u64::from(dice.below(3)));
         if matches!(to, Audience::Invite(_)) {
-            grant.uses = [None, Some(1), Some(2)][usize::from(dice.below(3))];
+            grant.uses = [Some(1), Some(1), None, Some(2)][usize::from(dice.below(4))];
             grant.confirm = dice.rarely(4);
             grant.offline = !grant.confirm && !dice.rarely(4);
         } else if matches!(to, Audience::Person(_)) && dice.below(2) == 1 {
-            let offers: Vec<RecordId> = self.invitations(resource);
+            // Mostly one of the issuer's own, or by the owner any.
+            let anybody = self.is_owner(resource, issuer) || dice.rarely(6);
+            let offers = self.invitations(resource, |offer| anybody || offer.issuer == issuer);
             grant.redeems = dice.pick(&offers);
             // No more than most invitations give.
             (grant.role, grant.share) = (Role::Read, false);
@@ -340,27 +342,27 @@ impl World {
 
     /// Somebody with a ticket lets a person in.
     fn redeem(&self, dice: &mut Dice<'_>) -> Option<VerifiedRecord> {
-        let offers: Vec<_> =
-            self.grants.iter().filter(|(_, grant)| matches!(grant.to, Audience::Invite(_))).collect();
-        let (offer, Grant { resource, to: Audience::Invite(key), .. }) = *dice.pick(&offers)? else {
-            return None;
-        };
+        let usable = !dice.rarely(4);
+        let offer = |grant: &Grant| matches!(grant.to, Audience::Invite(_)) && (grant.offline || !usable);
+        let offers: Vec<_> = self.grants.iter().filter(|(_, grant)| offer(grant)).collect();
+        // Often the same one, so that there are more than it lets in.
+        let offer = if dice.rarely(4) { dice.pick(&offers)? } else { *offers.first()? };
+        let (offer, Grant { resource, to: Audience::Invite(key), .. }) = *offer else { return None };
         let secret = (60..60 + INVITATIONS).map(invitation).find(|secret| secret.public() == key)?;
         let to = Audience::Person(self.persons[usize::from(dice.below(PERSONS))]);
         let mut grant = granting(resource, self.persons[0], &device(1), to);
         (grant.issuer, grant.by) = (Issuer::Invite(key), Signer::Invite(key));
         grant.parent = Parent::Grant(offer);
-        grant.role = [Role::Write, Role::Admin, Role::Read][usize::from(dice.below(3))];
-        grant.share = dice.rarely(3);
+        grant.role = [Role::Read, Role::Write, Role::Read, Role::Admin][usize::from(dice.below(4))];
+        grant.share = dice.rarely(8);
         grant.nonce = [dice.throw(); 8];
         Record::Grant(grant).sign_as_invite(&secret).ok()
     }
 
-    fn invitations(&self, resource: ResourceId) -> Vec<RecordId> {
-        let here = self
-            .grants
-            .iter()
-            .filter(|(_, grant)| grant.resource == resource && matches!(grant.to, Audience::Invite(_)));
+    fn invitations(&self, resource: ResourceId, which: impl Fn(&Grant) -> bool) -> Vec<RecordId> {
+        let here = self.grants.iter().filter(|(_, grant)| {
+            grant.resource == resource && matches!(grant.to, Audience::Invite(_)) && which(grant)
+        });
         here.map(|(id, _)| *id).collect()
     }
 

@@ -298,6 +298,9 @@ pub enum CommandError {
     /// No such device of this person.
     #[error("device {} is none of yours", .0.short())]
     NotYourDevice(DeviceId),
+    /// A device does not remove itself: what it keeps would be its own word.
+    #[error("this is the device itself; remove it from another of yours")]
+    ThisDevice,
     /// Nobody would be left who can sign for the person.
     #[error("device {} is the only one left that can sign for you; add another first", .0.short())]
     LastDevice(DeviceId),

@@ -198,6 +198,14 @@ impl Engine {
         // A new device hears of everything from the others of its person.
         let own = self.same_person(&peer);
         for (subject, digest) in entries {
+            if let Subject::Resource(document) = subject
+                && own
+                && self.standing(document) == Standing::Offered
+            {
+                // Another device of this person names only what the person accepted.
+                self.set_standing(document, Standing::Accepted);
+                self.begin_access_change(now);
+            }
             let shared = self.may_name(now, &peer, subject);
             let Some(session) = self.sessions.get_mut(&peer) else { return };
             if shared {

@@ -78,6 +78,7 @@ fn command(error: &CommandError) -> FailureCode {
         CommandError::NotAllowed { .. }
         | CommandError::NotYourGroup(_)
         | CommandError::LastDevice(_)
+        | CommandError::ThisDevice
         | CommandError::OwnerStays
         | CommandError::Declined
         | CommandError::NothingToRevoke(_)

@@ -176,7 +176,18 @@ impl Engine {
         if !known && invitation.uses.is_some_and(|uses| invitation.redeemed >= uses as usize) {
             return Err(CommandError::InviteInvalid);
         }
+        if invitation.uses.is_some() && !self.came_from_here(&access, &invitation) {
+            return Err(CommandError::InviteInvalid);
+        }
         Ok((access, invitation))
+    }
+
+    /// Whether an invitation came from somebody for whom this device may grant what it gives: only such a grant
+    /// may name the invitation, and so counts its uses.
+    fn came_from_here(&self, access: &Access, invitation: &Invitation) -> bool {
+        let Invitation { role, grant, .. } = *invitation;
+        let me = self.me.device();
+        self.registry.authority_to_redeem(me, access.resource, role, None, grant).is_some()
     }
 
     /// Whoever was revoked does not come back by an old ticket; a new grant is for an admin to give.
@@ -349,8 +360,9 @@ impl Engine {
         Ok(Next::Records(Vec::new(), Answer::Done))
     }
 
-    /// Redeems an invitation that another device made, if this one may give what it gives: the grant names the
-    /// invitation, so that all devices together admit no more than it allows.
+    /// Redeems an invitation that another device made, if this one may give what it gives. Where it came from
+    /// somebody this device speaks for, the grant names the invitation, so that all devices together admit no
+    /// more than it allows; any Admin answers one of which the uses need not be counted.
     fn redeem_for_another(
         &mut self,
         now: Timestamp,
@@ -360,8 +372,8 @@ impl Engine {
         let (access, invitation) = self.check_elsewhere(now, claim)?;
         let person = claim.person.ok_or(CommandError::JoinerUnknown)?;
         let offer = Offer { role: invitation.role, share: invitation.share, expires: None };
-        let giving =
-            Giving { redeems: Some(invitation.grant), ..Giving::of(Audience::Person(person), offer) };
+        let redeems = self.came_from_here(&access, &invitation).then_some(invitation.grant);
+        let giving = Giving { redeems, ..Giving::of(Audience::Person(person), offer) };
         self.redeem_document(now, claim, roster, access.resource, giving)
     }
 

@@ -212,6 +212,9 @@ impl Engine {
         if others.count() == 0 && !self.was_removed(&self.me.device()) {
             return Err(CommandError::LastDevice(device));
         }
+        if device == self.me.device() {
+            return Err(CommandError::ThisDevice);
+        }
         let signed = self.registry.records_signed_by(device);
         let keep =
             if keep { self.signed_for(signed.into_iter(), Issuer::Person(person)) } else { Vec::new() };

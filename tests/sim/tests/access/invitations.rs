@@ -109,26 +109,31 @@ fn who_says_no_to_an_invitation_is_seen_to_have_said_so() {
 }
 
 #[test]
-fn any_device_of_an_admin_lets_people_in_while_the_inviter_sleeps() {
+fn whoever_an_invitation_came_through_lets_people_in_while_the_inviter_sleeps() {
     let (mut world, olga, document) = owner(6);
     let phone = world.pair(olga, "phone");
     world.sync(olga, phone);
     let anna = world.member("anna", olga, document, Role::Admin);
+    let ida = world.member("ida", olga, document, Role::Admin);
     world.write(olga, document, "hello");
-    let secret = world.invite(olga, document, offer(Role::Write), Some(2), false);
-    world.sync_all(&[olga, phone, anna]);
-    world.crash(olga);
+    let tablet = world.pair(anna, "tablet");
+    world.sync_all(&[olga, phone, anna, ida, tablet]);
+    let secret = world.invite(anna, document, offer(Role::Write), Some(2), false);
+    world.sync_all(&[olga, phone, anna, ida, tablet]);
+    world.crash(anna);
     let (ben, carl, dora) =
         (world.person("ben", 1)[0], world.person("carl", 1)[0], world.person("dora", 1)[0]);
-    assert_eq!(world.join(phone, ben, &secret), Ok(()), "by another device of hers");
-    world.sync(phone, ben);
+    let refused = world.join(ida, ben, &secret);
+    assert!(refused.is_err(), "not by an admin beside her: {refused:?}");
+    assert_eq!(world.join(tablet, ben, &secret), Ok(()), "by another device of hers");
+    world.sync(tablet, ben);
     assert_eq!(world.keys(ben, document), ["hello"]);
-    world.sync(phone, anna);
-    assert_eq!(world.join(anna, carl, &secret), Ok(()), "by another admin");
-    world.sync(anna, carl);
+    world.sync(phone, tablet);
+    assert_eq!(world.join(phone, carl, &secret), Ok(()), "by the owner's");
+    world.sync(phone, carl);
     assert_eq!(world.keys(carl, document), ["hello"]);
-    world.sync(phone, anna);
-    for device in [phone, anna] {
+    world.sync(phone, tablet);
+    for device in [phone, tablet] {
         assert_eq!(
             world.join(device, dora, &secret),
             Err(CommandError::InviteInvalid),
