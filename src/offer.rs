@@ -96,10 +96,14 @@ fn offers(engine: &Engine, names: &Names) -> Vec<Offered> {
     let registry = engine.registry();
     let mut offers: Vec<Offered> = engine
         .documents()
-        .filter(|(_, standing, _)| *standing == Standing::Offered)
-        .filter_map(|(id, ..)| {
+        .filter(|(_, standing, _)| matches!(standing, Standing::Offered | Standing::Left))
+        .filter_map(|(id, standing, _)| {
             let access = engine.access(id)?;
             let role = access.role_of_device(&engine.me().device());
+            // What was left is on offer if it was granted again.
+            if standing == Standing::Left && role.is_none() {
+                return None;
+            }
             let explanation = registry.explain(me, id);
             let live = explanation.chains.iter().filter(|chain| chain.is_live());
             let last = live.filter_map(|chain| chain.links.last()).max_by_key(|link| link.role);

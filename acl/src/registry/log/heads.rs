@@ -29,14 +29,15 @@ impl RosterLog {
         heads
     }
 
-    /// What a removal of `member` by `author` builds on: all but what that member removed, as far as it fits.
-    /// A removal that names another one grants that it came first, and one by which a device answers a thief's
-    /// must not.
+    /// What a removal of `member` by `author` builds on: all but that member's removal of the author, or of itself,
+    /// as far as it fits. A removal that names another one grants that it came first, and one by which a device answers a
+    /// thief's must not. What else the member removed stays removed.
     pub(crate) fn heads_to_remove(&self, member: Member, author: Member, rosters: &Rosters) -> Vec<RecordId> {
         let void = &self.evaluate(rosters, MAX_NESTING).void;
         let own = |stored: &StoredOperation| stored.operation.author() == Some(member);
         let removes = |stored: &StoredOperation| {
-            own(stored) && matches!(stored.operation.action, RosterAction::Remove { .. })
+            own(stored)
+                && matches!(&stored.operation.action, RosterAction::Remove { member: gone, .. } if *gone == author || *gone == member)
         };
         let brought = self.brought_by(member, author, void);
         let theirs =
