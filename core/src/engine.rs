@@ -377,6 +377,8 @@ struct DocumentState {
     escort: Vec<Vec<u8>>,
     /// This person left it: a new grant does not bring it back unasked.
     given_up: bool,
+    /// What ended this person's role asked that its copy be dropped.
+    erase_asked: bool,
     /// Of an offer: how many changes and bytes its peers say it has.
     offered: Option<Size>,
 }
@@ -419,6 +421,7 @@ impl Engine {
                 farewells: row.farewells,
                 escort: row.escort,
                 given_up: row.given_up,
+                erase_asked: row.erase_asked,
                 offered: None,
             };
             (id, state)

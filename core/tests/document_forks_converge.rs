@@ -200,8 +200,8 @@ fn a_reader_who_has_the_same_shows_the_same_whatever_came_first() {
 fn the_latest_of_many_words_is_the_same_in_any_order() {
     // More vouches with one counter than are kept of a device; the one with the lowest id names a branch.
     let mut scene = Scene::new();
-    let [forker, ann] = [scene.person(), scene.person()];
-    scene.grant_in_order(&[&ann, &forker]);
+    let [forker, ann, ben] = [scene.person(), scene.person(), scene.person()];
+    scene.grant_in_order(&[&ann, &ben, &forker]);
     let id = scene.document;
     let branches = fork(&empty(), &actor(&forker, id, 1), &["one", "two"]);
     let named = branches[1].hash();
@@ -215,8 +215,7 @@ fn the_latest_of_many_words_is_the_same_in_any_order() {
         .find(|word| word.id() < words[0].id());
     words.insert(0, latest.unwrap());
     let forkers = [vouch(&forker, id, 1, &[branches[0].hash()]), vouch(&forker, id, 2, &[named])];
-    let [ben, reader] = [scene.person(), scene.person()];
-    scene.grant(&ben, Role::Write);
+    let reader = scene.person();
     scene.grant(&reader, Role::Read);
     let bens = vouch(&ben, id, 1, &[branches[0].hash()]);
     for descending in [false, true] {

@@ -157,7 +157,7 @@ async fn ask(
             let executor = Executor::new(node, directory.clone(), false);
             let (unheard, _) = mpsc::channel(EVENT_QUEUE);
             let reply = async |request| executor.execute(request, &unheard).await;
-            let result = attend(executor.execute(request, &sender), events, reply, front).await;
+            let result = Box::pin(attend(executor.execute(request, &sender), events, reply, front)).await;
             executor.into_node().close().await;
             result
         }

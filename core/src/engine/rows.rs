@@ -82,6 +82,7 @@ pub(super) struct DocumentRow {
     pub(super) farewells: BTreeSet<DeviceId>,
     pub(super) escort: Vec<Vec<u8>>,
     pub(super) given_up: bool,
+    pub(super) erase_asked: bool,
     pub(super) summary: Summary,
 }
 
@@ -117,7 +118,7 @@ impl DocumentState {
         writer.list(&self.escort, |writer, vouch| {
             writer.bytes(vouch);
         });
-        writer.byte(u8::from(self.given_up));
+        writer.byte(u8::from(self.given_up)).byte(u8::from(self.erase_asked));
         Write::Put { table: Table::Documents, key: standing_key(document), value: writer.finish() }
     }
 }
@@ -140,9 +141,9 @@ fn read_row(bytes: &[u8]) -> Result<DocumentRow, DecodeError> {
     let farewells = reader.list("devices", MAX_LISTED, DeviceId::decode)?.into_iter().collect();
     let escort =
         reader.list("vouches", MAX_LISTED, |reader| Ok(reader.bytes("vouch", MAX_VOUCH_BYTES)?.to_vec()))?;
-    let given_up = reader.byte()? == 1;
+    let (given_up, erase_asked) = (reader.byte()? == 1, reader.byte()? == 1);
     reader.finish()?;
-    Ok(DocumentRow { standing, farewells, escort, given_up, summary: Summary::default() })
+    Ok(DocumentRow { standing, farewells, escort, given_up, erase_asked, summary: Summary::default() })
 }
 
 fn check_version(reader: &mut Reader<'_>) -> Result<(), DecodeError> {

@@ -46,6 +46,9 @@ impl Engine {
         // What comes with a space that is on offer waits for the space to be accepted, and is not kept until then.
         let with_the_space = matches!(in_space, Some(Standing::Offered | Standing::Forgotten));
         let readable = self.may_read(now, document, &self.me.device());
+        if readable {
+            self.note_wish(document, false);
+        }
         let offers = || self.documents.values().filter(|state| state.standing == Standing::Offered).count();
         let after = match before {
             Standing::Forgotten => Standing::Forgotten,
@@ -100,26 +103,41 @@ impl Engine {
         }
     }
 
-    /// Whether whoever took this person's role away asked that its copy be dropped.
-    pub(super) fn is_to_be_erased(&self, document: ResourceId) -> bool {
+    /// Notes that what ended this person's role asked that its copy be dropped.
+    pub(super) fn note_wishes(&mut self, now: Timestamp, records: &[VerifiedRecord]) {
         let mine = |to: Audience| match to {
             Audience::Person(to) => to == self.me.person,
-            Audience::Group(group) => self.registry.groups_of(self.me.person).contains(&group),
+            Audience::Group(group) => self.registry.rosters_above(self.me.person).contains(&group),
             Audience::Device(device) => device == self.me.device(),
             Audience::Invite(_) => false,
         };
-        let resources = self.registry.space_of(document).into_iter().chain([document]);
-        let revocations = resources.flat_map(|resource| self.registry.counted_revocations(resource));
-        let wishes: Vec<bool> = revocations
-            .filter_map(|id| match self.registry.record(&id).map(VerifiedRecord::record) {
-                Some(Record::Revoke(revoke)) => Some((revoke.target, revoke.erase)),
-                _ => None,
-            })
-            .filter(|(target, _)| self.granted(target).is_some_and(|grant| mine(grant.to)))
-            .map(|(_, erase)| erase)
+        let asked = records.iter().filter_map(|record| {
+            let Record::Revoke(revoke) = record.record() else { return None };
+            revoke.erase.then_some((revoke.resource, revoke.target))
+        });
+        let asked: Vec<ResourceId> = asked
+            .filter(|(_, target)| self.granted(target).is_some_and(|grant| mine(grant.to)))
+            .flat_map(|(resource, _)| self.registry.documents_in(resource).into_iter().chain([resource]))
+            .filter(|document| !self.may_read(now, *document, &self.me.device()))
             .collect();
-        // Which of several came last nobody can tell: a copy is dropped only where all that ended a role asked it.
-        !wishes.is_empty() && wishes.into_iter().all(|erase| erase)
+        for document in asked {
+            self.note_wish(document, true);
+        }
+    }
+
+    fn note_wish(&mut self, document: ResourceId, erase: bool) {
+        if let Some(state) = self.documents.get_mut(&document)
+            && state.erase_asked != erase
+        {
+            state.erase_asked = erase;
+            let row = state.row(document);
+            self.access_next.writes.push(row);
+        }
+    }
+
+    /// Whether what ended this person's role asked that its copy be dropped.
+    pub(super) fn is_to_be_erased(&self, document: ResourceId) -> bool {
+        self.documents.get(&document).is_some_and(|state| state.erase_asked)
     }
 
     /// Changes a document's standing, in the next change of access.
@@ -131,6 +149,7 @@ impl Engine {
             farewells: BTreeSet::new(),
             escort: Vec::new(),
             given_up: false,
+            erase_asked: false,
             offered: None,
         });
         let held_content = state.standing.has_content();

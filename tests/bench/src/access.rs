@@ -253,14 +253,14 @@ fn signatures(rows: &mut Rows) -> Result<()> {
 }
 
 /// What a writer sends in frames of so many changes, a vouch each.
-struct Frames {
+struct Sent {
     access: Arc<Access>,
     reader: Identity,
     writer: DeviceId,
     frames: Vec<Batch>,
 }
 
-fn frames(size: usize) -> Result<Frames> {
+fn frames(size: usize) -> Result<Sent> {
     let mut builder = Builder::new()?;
     let (writer, reader) = (Somebody::new(1)?, Somebody::new(2)?);
     for somebody in [&writer, &reader] {
@@ -296,13 +296,13 @@ fn frames(size: usize) -> Result<Frames> {
         }
         frames.push(batch);
     }
-    Ok(Frames { access, reader: reader.identity, writer: writer.identity.device(), frames })
+    Ok(Sent { access, reader: reader.identity, writer: writer.identity.device(), frames })
 }
 
 /// The same changes in the same frames: signed, through the gate and the rule of admission; and unsigned, as
 /// bytes, straight into Automerge.
 fn admit(rows: &mut Rows, size: usize) -> Result<()> {
-    let Frames { access, reader, writer, frames } = frames(size)?;
+    let Sent { access, reader, writer, frames } = frames(size)?;
     let raw: Vec<Vec<Vec<u8>>> = frames
         .iter()
         .map(|batch| {
