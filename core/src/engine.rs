@@ -506,6 +506,12 @@ impl Engine {
         self.sessions.keys().copied()
     }
 
+    /// Whether something is being compared with a connected device, after which it may be sent something.
+    #[must_use]
+    pub fn is_exchanging(&self) -> bool {
+        self.sessions.values().any(|session| !session.is_compared())
+    }
+
     /// Heads that a device has said to have made durable of a document.
     #[must_use]
     pub fn receipt(&self, document: ResourceId, device: DeviceId) -> Option<&[ChangeHash]> {

@@ -65,7 +65,7 @@ impl Session {
     }
 
     /// Whether both have compared everything they share.
-    fn is_compared(&self) -> bool {
+    pub(super) fn is_compared(&self) -> bool {
         self.greeted
             && self.asked.is_empty()
             && self.version_sent.iter().all(|document| self.live.contains_key(document))

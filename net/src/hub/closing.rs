@@ -3,9 +3,10 @@
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use katori_core::engine::Engine;
 use katori_core::store::Store;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::Hub;
 use crate::driver::Message;
@@ -14,6 +15,8 @@ use crate::driver::Message;
 const SAVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long closing waits until peers were sent what is new.
 const SEND_TIMEOUT: Duration = Duration::from_secs(2);
+/// How often closing looks whether an exchange has come to its end.
+const EXCHANGE_CHECK: Duration = Duration::from_millis(10);
 /// How long closing waits for the endpoint.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(4);
 
@@ -40,15 +43,25 @@ impl Hub {
         over
     }
 
+    /// Waits until nothing is left to be sent: a peer that is just saying what it has is sent the rest first.
+    async fn sent(&self) {
+        let mut quiet = self.0.quiet.clone();
+        while quiet.wait_for(|quiet| quiet.idle).await.is_ok() {
+            match self.ask(Engine::is_exchanging).await {
+                Ok(true) => sleep(EXCHANGE_CHECK).await,
+                Ok(false) | Err(_) => return,
+            }
+        }
+    }
+
     async fn close_everything(&self) {
         let driver = self.0.driver.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(driver) = driver else { return };
         if timeout(SAVE_TIMEOUT, self.0.documents.saved()).await.is_err() {
             tracing::warn!("closing although not everything is saved");
         }
-        let mut quiet = self.0.quiet.clone();
         // If peers do not take it now, they get it another time.
-        let _ = timeout(SEND_TIMEOUT, quiet.wait_for(|quiet| quiet.idle)).await;
+        let _ = timeout(SEND_TIMEOUT, self.sent()).await;
         self.0.joins.stop();
         // If the driver is gone already there is nothing to be closed.
         let _ = self.tell(Message::Close).await;

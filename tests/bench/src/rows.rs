@@ -53,7 +53,9 @@ impl Rows {
         self.row(name, "ns", all.as_secs_f64() * 1e9 / f64::from(count), "");
     }
 
+    /// Notes a row, and says so at once: a whole run takes minutes.
     fn row(&mut self, name: &str, unit: &'static str, value: f64, limits: &str) {
+        eprintln!("{name}: {value:.1} {unit}");
         let named = || limits.split(" + ");
         let known = self.limits.iter().filter(|(name, _)| named().any(|wanted| wanted == *name));
         let sum: f64 = known.map(|(_, value)| value).sum();
