@@ -222,12 +222,6 @@ impl<'a> Forest<'a> {
         })
     }
 
-    /// The live grants that rest on this one directly.
-    pub(crate) fn children_of(&self, parent: RecordId) -> Vec<RecordId> {
-        let children = self.live().filter(|(_, grant, _)| grant.parent == Parent::Grant(parent));
-        children.map(|(id, ..)| id).collect()
-    }
-
     /// The live grants that a revocation signed by this device would end, and in whose name: in that of the
     /// first of its names that is upstream.
     pub(crate) fn revocable(&self, device: &DeviceId) -> BTreeMap<RecordId, Issuer> {

@@ -143,6 +143,12 @@ impl Registry {
         self.rosters.above_ever(member)
     }
 
+    /// A person or group, and those that are or ever were in it, by themselves or through other groups.
+    #[must_use]
+    pub fn rosters_below(&self, group: PersonId) -> BTreeSet<PersonId> {
+        self.rosters.below_ever(group)
+    }
+
     /// The rosters on which access to a resource depends: those it names, those its space names, and whoever
     /// is or was in a group among them.
     #[must_use]
@@ -231,16 +237,6 @@ impl Registry {
     #[must_use]
     pub fn counted_revocations(&self, resource: ResourceId) -> BTreeSet<RecordId> {
         self.forest(resource).map(|forest| forest.counted_revocations()).unwrap_or_default()
-    }
-
-    /// The live grants that rest directly on this one.
-    #[must_use]
-    pub fn children_of(&self, grant: RecordId) -> Vec<RecordId> {
-        let forest = self.records.get(&grant).and_then(|record| match record.subject() {
-            Subject::Resource(resource) => self.forest(resource),
-            Subject::Roster(_) => None,
-        });
-        forest.map(|forest| forest.children_of(grant)).unwrap_or_default()
     }
 
     /// The grants that count now.

@@ -81,7 +81,7 @@ fn a_full_member_grants_and_revokes_for_the_group() {
     let to_dee = world.give(document, name, &ben.1, Audience::Person(dee.0), WRITE.under(to_club));
     assert_eq!(world.role(document, dee.0), Some(Role::Write));
     assert_eq!(world.registry.revocable(ben.1.public(), document), [(to_club, name), (to_dee, name)].into());
-    assert_eq!(world.registry.children_of(to_club), [to_dee]);
+    assert_eq!(world.registry.live_grants(document), [to_club, to_dee].into());
 
     let by_limited = world.grant_by(document, name, &cy.1, Audience::Person(dee.0), ADMIN.under(to_club));
     assert_eq!(world.insert(Record::Grant(by_limited).sign(&cy.1).unwrap()).1, Inserted::Waiting);

@@ -257,9 +257,7 @@ impl Engine {
                 Subject::Roster(person) => touched.extend(self.registry.resources_naming(person)),
             }
         }
-        let stored: Vec<VerifiedRecord> =
-            changes.stored.iter().filter_map(|id| self.registry.record(id)).cloned().collect();
-        self.note_wishes(now, &stored);
+        self.note_wishes(now, &changes.stored);
         for document in &touched {
             self.note_standing(now, *document, from);
         }

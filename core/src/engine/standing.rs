@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use katori_acl::{Audience, DeviceId, Record, ResourceId, ResourceKind, Role, Subject, VerifiedRecord};
+use katori_acl::{Audience, DeviceId, Record, RecordId, ResourceId, ResourceKind, Role, Subject};
 
 use super::content::{Kind, Phase};
 use super::{Action, CommandError, DocumentState, Engine, MAX_OFFERS, Standing};
@@ -104,15 +104,15 @@ impl Engine {
     }
 
     /// Notes that what ended this person's role asked that its copy be dropped.
-    pub(super) fn note_wishes(&mut self, now: Timestamp, records: &[VerifiedRecord]) {
+    pub(super) fn note_wishes(&mut self, now: Timestamp, new: &BTreeSet<RecordId>) {
         let mine = |to: Audience| match to {
             Audience::Person(to) => to == self.me.person,
             Audience::Group(group) => self.registry.rosters_above(self.me.person).contains(&group),
             Audience::Device(device) => device == self.me.device(),
             Audience::Invite(_) => false,
         };
-        let asked = records.iter().filter_map(|record| {
-            let Record::Revoke(revoke) = record.record() else { return None };
+        let asked = new.iter().filter_map(|id| {
+            let Record::Revoke(revoke) = self.registry.record(id)?.record() else { return None };
             revoke.erase.then_some((revoke.resource, revoke.target))
         });
         let asked: Vec<ResourceId> = asked

@@ -106,31 +106,43 @@ impl Engine {
         if !roster.is_some_and(|roster| roster.contains_person(&member) || roster.has_left(&left)) {
             return Err(CommandError::NotAMember(member));
         }
-        let devices = self.registry.roster(member).map(|roster| roster.ever.clone()).unwrap_or_default();
+        // Of a group that goes: what its people signed, for this group and for those that it speaks for.
+        let people = self.registry.rosters_below(member).into_iter();
+        let devices: BTreeSet<DeviceId> = people
+            .filter_map(|person| self.registry.roster(person))
+            .flat_map(|roster| roster.ever.keys().copied().collect::<Vec<_>>())
+            .collect();
         let signed: Vec<RecordId> =
-            devices.keys().flat_map(|device| self.registry.records_signed_by(*device)).collect();
+            devices.iter().flat_map(|device| self.registry.records_signed_by(*device)).collect();
         let mut records: Vec<VerifiedRecord> =
             signed.iter().filter_map(|id| self.sign_exclusion_again(id)).collect();
-        let keep = self.signed_for(signed.into_iter(), Issuer::Group(group));
+        let names = self.registry.rosters_above(group);
+        let keep = self.signed_for(signed.into_iter(), &names);
         records.extend(self.sign_removals(group, Some(self.me.person), Member::Person(member), &keep)?);
         Ok(Next::Records(records, Answer::Done))
     }
 
-    /// Those of some records that were signed in this name, those first that count now. Exclusions are not among
-    /// them: they are signed again.
-    fn signed_for(&self, signed: impl Iterator<Item = RecordId>, name: Issuer) -> Vec<RecordId> {
+    /// Those of some records that were signed in one of these names, those first that count now. Exclusions are not
+    /// among them: they are signed again.
+    fn signed_for(
+        &self,
+        signed: impl Iterator<Item = RecordId>,
+        names: &BTreeSet<PersonId>,
+    ) -> Vec<RecordId> {
+        let is_theirs = |issuer| match issuer {
+            Issuer::Person(id) | Issuer::Group(id) => names.contains(&id),
+            Issuer::Invite(_) => false,
+        };
         let in_its_name = |id: &RecordId| match self.registry.record(id).map(VerifiedRecord::record) {
-            Some(Record::Grant(grant)) => grant.issuer == name,
-            Some(Record::Revoke(revoke)) => revoke.issuer == name,
+            Some(Record::Grant(grant)) => is_theirs(grant.issuer),
+            Some(Record::Revoke(revoke)) => is_theirs(revoke.issuer),
             Some(Record::Tombstone(tombstone)) => {
-                let owner = self.registry.access(tombstone.resource).map(|access| access.owner);
-                matches!(name, Issuer::Person(id) | Issuer::Group(id) if owner == Some(id))
+                let access = self.registry.access(tombstone.resource);
+                access.is_some_and(|access| names.contains(&access.owner))
             }
-            Some(Record::Genesis(genesis)) => {
-                matches!(name, Issuer::Person(id) | Issuer::Group(id) if genesis.owner == id)
-            }
+            Some(Record::Genesis(genesis)) => names.contains(&genesis.owner),
             Some(Record::RosterOperation(operation)) => {
-                matches!(name, Issuer::Person(id) if operation.person == Some(id))
+                operation.person.is_some_and(|person| names.contains(&person))
             }
             _ => false,
         };
@@ -217,7 +229,7 @@ impl Engine {
         }
         let signed = self.registry.records_signed_by(device);
         let keep =
-            if keep { self.signed_for(signed.into_iter(), Issuer::Person(person)) } else { Vec::new() };
+            if keep { self.signed_for(signed.into_iter(), &BTreeSet::from([person])) } else { Vec::new() };
         let records = self.sign_removals(person, None, member, &keep)?;
         if self.require_full().is_err() {
             let mut supposed = self.registry.clone();

@@ -42,6 +42,32 @@ fn a_grant_to_a_group_is_one_to_everybody_in_it() {
 }
 
 #[test]
+fn what_people_of_a_group_in_a_group_gave_away_stays_when_that_group_goes() {
+    let (mut world, olga, document) = owner(21);
+    let (ben, carl) = (world.person("ben", 1)[0], world.person("carl", 1)[0]);
+    let (outer, inner) = (world.create_group(olga, "house"), world.create_group(olga, "choir"));
+    world.add_member(olga, inner, ben, Capacity::Full);
+    let nested = Command::AddMember { group: outer, member: inner, capacity: Capacity::Full };
+    world.command(olga, nested).expect("a group in a group");
+    grant_to_group(&mut world, olga, document, outer, Role::Admin);
+    take(&mut world, olga, document, ben);
+    world.grant(ben, document, carl, Role::Write);
+    world.sync(olga, ben);
+    take(&mut world, ben, document, carl);
+    assert_eq!(world.role(olga, document, carl), Some(Role::Write));
+    world.command(olga, Command::RemoveMember { group: outer, member: inner }).expect("removed");
+    world.sync_all(&[olga, ben, carl]);
+    assert_eq!(world.role(olga, document, ben), None, "the inner group is out");
+    for device in [olga, carl] {
+        assert_eq!(
+            world.role(device, document, carl),
+            Some(Role::Write),
+            "device {device}: ben's guest stays"
+        );
+    }
+}
+
+#[test]
 fn who_comes_into_a_group_later_gets_everything_it_has() {
     let (mut world, olga, document) = owner(2);
     let ben = world.person("ben", 1)[0];
