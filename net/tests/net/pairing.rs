@@ -32,6 +32,31 @@ fn pair_saying(ticket: &Ticket, same: bool) -> (JoinHandle<Paired>, mpsc::Unboun
     (pairing, digits)
 }
 
+/// A new device that speaks the protocol by hand, as far as the inviter's commitment.
+struct Visit {
+    ana: Device,
+    ticket: Ticket,
+    /// Its endpoint, which the talk needs for as long as it lasts.
+    _stranger: Stranger,
+    requests: broadcast::Receiver<PairingRequest>,
+    talk: Talk,
+    commitment: Vec<u8>,
+}
+
+impl Visit {
+    async fn begin() -> Self {
+        let ana = Device::start("Ana").await;
+        let ticket = ana.ticket_for_device().await;
+        let key = DeviceKey::from_secret(secret());
+        let stranger = Stranger::with_key(&key).await;
+        let requests = ana.hub().pairings();
+        let mut talk = Talk::greet(&stranger, &ana.hub().contact(), &ticket).await;
+        talk.claim_as_new_device(&key).await;
+        let commitment = talk.hear_of_kind(COMMITMENT).await;
+        Self { ana, ticket, _stranger: stranger, requests, talk, commitment }
+    }
+}
+
 async fn next_request(requests: &mut broadcast::Receiver<PairingRequest>) -> PairingRequest {
     timeout(DEADLINE, requests.recv()).await.expect("a request in time").unwrap()
 }
@@ -131,14 +156,7 @@ async fn an_inviter_that_shows_no_digits_is_not_believed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_device_that_confirms_by_itself_still_needs_the_person_here() {
-    let ana = Device::start("Ana").await;
-    let ticket = ana.ticket_for_device().await;
-    let key = DeviceKey::from_secret(secret());
-    let stranger = Stranger::with_key(&key).await;
-    let mut requests = ana.hub().pairings();
-    let mut talk = Talk::greet(&stranger, &ana.hub().contact(), &ticket).await;
-    talk.claim_as_new_device(&key).await;
-    let commitment = talk.hear_of_kind(COMMITMENT).await;
+    let Visit { ana, mut requests, mut talk, commitment, _stranger, .. } = Visit::begin().await;
     talk.say(&message(NONCE, &[5; 32])).await;
     let revealed = talk.hear_of_kind(REVEAL).await;
     assert_eq!(talk.commitment(revealed.clone().try_into().unwrap())[2..], commitment);
@@ -153,14 +171,7 @@ async fn a_new_device_that_confirms_by_itself_still_needs_the_person_here() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn digits_that_nobody_looked_at_grant_nothing() {
-    let ana = Device::start("Ana").await;
-    let ticket = ana.ticket_for_device().await;
-    let key = DeviceKey::from_secret(secret());
-    let stranger = Stranger::with_key(&key).await;
-    let mut requests = ana.hub().pairings();
-    let mut talk = Talk::greet(&stranger, &ana.hub().contact(), &ticket).await;
-    talk.claim_as_new_device(&key).await;
-    talk.hear_of_kind(COMMITMENT).await;
+    let Visit { ana, ticket, mut requests, mut talk, _stranger, .. } = Visit::begin().await;
     // A second device with the same ticket does not get in between.
     let (second, mut digits) = pair_saying(&ticket, true);
     assert!(matches!(second.await.unwrap(), Err(JoinError::Interrupted(_))));
@@ -177,14 +188,7 @@ async fn digits_that_nobody_looked_at_grant_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_device_that_goes_away_leaves_no_request() {
-    let ana = Device::start("Ana").await;
-    let ticket = ana.ticket_for_device().await;
-    let key = DeviceKey::from_secret(secret());
-    let stranger = Stranger::with_key(&key).await;
-    let mut requests = ana.hub().pairings();
-    let mut talk = Talk::greet(&stranger, &ana.hub().contact(), &ticket).await;
-    talk.claim_as_new_device(&key).await;
-    talk.hear_of_kind(COMMITMENT).await;
+    let Visit { ana, mut requests, mut talk, _stranger, .. } = Visit::begin().await;
     talk.say(&message(NONCE, &[5; 32])).await;
     let request = next_request(&mut requests).await;
     talk.connection.close(0u32.into(), b"");

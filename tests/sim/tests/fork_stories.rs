@@ -42,108 +42,128 @@ fn marks(world: &mut World, device: DeviceIndex, document: ResourceId) -> usize 
     world.device(device).document(document).history().filter(|entry| entry.reapplies.is_some()).count()
 }
 
-/// Olga owns a document; Mallory has two devices, of which the first forks; Ben comes after her.
-fn collusion(seed: u64) -> (World, [DeviceIndex; 4], ResourceId) {
-    let mut world = World::new(seed);
-    let olga = world.person("olga", 1)[0];
-    let document = world.create(olga, "story");
-    let mallory = world.person("mallory", 2);
-    world.share(olga, document, mallory[0], Role::Write);
-    world.sync(olga, mallory[1]);
-    world.accept(mallory[1], document);
-    let ben = world.member("ben", olga, document, Role::Write);
-    world.sync_all(&[olga, ben, mallory[0], mallory[1]]);
-    (world, [olga, ben, mallory[0], mallory[1]], document)
+/// Olga owns a document; Mallory has two devices, of which the first forks and the second is its accomplice; Ben comes
+/// after her.
+struct Collusion {
+    world: World,
+    document: ResourceId,
+    olga: DeviceIndex,
+    ben: DeviceIndex,
+    forker: DeviceIndex,
+    accomplice: DeviceIndex,
+    rogue: Rogue,
+    second: Rogue,
+    /// What the fork branches from.
+    empty: Automerge,
+    /// The forker's honest change.
+    old: RawChange,
+}
+
+impl Collusion {
+    fn new(seed: u64) -> Self {
+        let mut world = World::new(seed);
+        let olga = world.person("olga", 1)[0];
+        let document = world.create(olga, "story");
+        let mallory = world.person("mallory", 2);
+        let (forker, accomplice) = (mallory[0], mallory[1]);
+        world.share(olga, document, forker, Role::Write);
+        world.sync(olga, accomplice);
+        world.accept(accomplice, document);
+        let ben = world.member("ben", olga, document, Role::Write);
+        world.sync_all(&[olga, ben, forker, accomplice]);
+        let rogue = Rogue::of(&mut world, forker, document);
+        let second = Rogue::of(&mut world, accomplice, document);
+        let empty = world.copy(forker, document);
+        let old = rogue.change(&mut empty.clone(), rogue.actor(1), "old");
+        Self { world, document, olga, ben, forker, accomplice, rogue, second, empty, old }
+    }
+
+    /// The forker's honest change reaches somebody.
+    fn hand_old_to(&mut self, to: DeviceIndex) {
+        let vouches = vec![self.rogue.vouch(1, &[self.old.hash()])];
+        send(&mut self.world, &self.rogue, [self.forker, to], &[&self.old], vouches);
+    }
+
+    /// A branch of lower hash in the place of the honest change, for which both devices vouch.
+    fn forge(&self) -> (RawChange, Vec<Vec<u8>>) {
+        let forged = lower(&self.rogue, &self.empty, &self.old);
+        let vouches = [&self.rogue, &self.second].map(|device| device.vouch(99, &[forged.hash()]));
+        (forged, vouches.into())
+    }
+
+    fn hand_forgery_to(&mut self, to: DeviceIndex) {
+        let (forged, vouches) = self.forge();
+        send(&mut self.world, &self.rogue, [self.forker, to], &[&forged], vouches);
+    }
+
+    /// Olga and Ben show the honest branch, and what Ben wrote on it.
+    fn honest_branch_stays(&mut self) {
+        self.world.sync_all(&[self.olga, self.ben]);
+        for device in [self.olga, self.ben] {
+            for key in ["old", "by ben"] {
+                assert!(shows(&mut self.world, device, self.document, key), "device {device}: {key}");
+            }
+        }
+    }
 }
 
 #[test]
 fn s1_an_old_fork_that_an_accomplice_vouches_for_evicts_nothing() {
-    let (mut world, [olga, ben, forker, accomplice], document) = collusion(1);
-    let (rogue, second) =
-        (Rogue::of(&mut world, forker, document), Rogue::of(&mut world, accomplice, document));
-    let empty = world.copy(forker, document);
-    let old = rogue.change(&mut empty.clone(), rogue.actor(1), "old");
+    let mut story = Collusion::new(1);
+    let (olga, ben, document) = (story.olga, story.ben, story.document);
     for to in [olga, ben] {
-        send(&mut world, &rogue, [forker, to], &[&old], vec![rogue.vouch(1, &[old.hash()])]);
+        story.hand_old_to(to);
     }
-    world.write(ben, document, "by ben");
-    world.sync(olga, ben);
-    world.write(olga, document, "by olga");
-    world.sync(olga, ben);
-    let expected = world.keys(olga, document);
+    story.world.write(ben, document, "by ben");
+    story.world.sync(olga, ben);
+    story.world.write(olga, document, "by olga");
+    story.world.sync(olga, ben);
+    let expected = story.world.keys(olga, document);
     // Years later, even after she is out: a branch of lower hash in the place of what everything rests on.
-    let forged = lower(&rogue, &empty, &old);
-    let vouches = vec![rogue.vouch(99, &[forged.hash()]), second.vouch(99, &[forged.hash()])];
-    send(&mut world, &rogue, [forker, olga], &[&forged], vouches.clone());
-    assert_eq!(world.keys(olga, document), expected, "while ben is away");
-    world.revoke(olga, document, forker);
-    send(&mut world, &rogue, [forker, ben], &[&forged], vouches);
-    world.sync_all(&[olga, ben]);
+    story.hand_forgery_to(olga);
+    assert_eq!(story.world.keys(olga, document), expected, "while ben is away");
+    story.world.revoke(olga, document, story.forker);
+    story.hand_forgery_to(ben);
+    story.world.sync_all(&[olga, ben]);
     for device in [olga, ben] {
-        assert_eq!(world.keys(device, document), expected, "device {device}");
-        assert!(world.device(device).document(document).forkers().contains(&rogue.device()));
+        assert_eq!(story.world.keys(device, document), expected, "device {device}");
+        let forkers = story.world.device(device).document(document).forkers();
+        assert!(forkers.contains(&story.rogue.device()));
     }
 }
 
 #[test]
 fn s1b_an_owner_that_never_edited_protects_what_it_had_accepted() {
-    let (mut world, [olga, ben, forker, accomplice], document) = collusion(2);
-    let (rogue, second) =
-        (Rogue::of(&mut world, forker, document), Rogue::of(&mut world, accomplice, document));
-    let empty = world.copy(forker, document);
-    let old = rogue.change(&mut empty.clone(), rogue.actor(1), "old");
-    send(&mut world, &rogue, [forker, ben], &[&old], vec![rogue.vouch(1, &[old.hash()])]);
-    world.write(ben, document, "by ben");
-    world.sync(ben, olga);
-    let forged = lower(&rogue, &empty, &old);
-    let vouches = vec![rogue.vouch(99, &[forged.hash()]), second.vouch(99, &[forged.hash()])];
-    send(&mut world, &rogue, [forker, ben], &[&forged], vouches);
-    world.sync_all(&[olga, ben]);
-    for device in [olga, ben] {
-        assert!(shows(&mut world, device, document, "by ben"), "device {device}");
-        assert!(shows(&mut world, device, document, "old"), "device {device}: the branch olga had accepted");
-    }
+    let mut story = Collusion::new(2);
+    let (olga, ben) = (story.olga, story.ben);
+    story.hand_old_to(ben);
+    story.world.write(ben, story.document, "by ben");
+    story.world.sync(ben, olga);
+    story.hand_forgery_to(ben);
+    story.honest_branch_stays();
 }
 
 #[test]
 fn s1b_the_word_of_the_forkers_own_person_counts_for_nothing_even_against_a_junior() {
-    let (mut world, [olga, ben, forker, accomplice], document) = collusion(3);
-    let (rogue, second) =
-        (Rogue::of(&mut world, forker, document), Rogue::of(&mut world, accomplice, document));
-    let empty = world.copy(forker, document);
-    let old = rogue.change(&mut empty.clone(), rogue.actor(1), "old");
-    send(&mut world, &rogue, [forker, ben], &[&old], vec![rogue.vouch(1, &[old.hash()])]);
-    world.write(ben, document, "by ben");
-    // Olga has seen nothing of it. Mallory was let in before ben.
-    let forged = lower(&rogue, &empty, &old);
-    let vouches = vec![rogue.vouch(99, &[forged.hash()]), second.vouch(99, &[forged.hash()])];
-    send(&mut world, &rogue, [forker, ben], &[&forged], vouches);
-    world.sync_all(&[olga, ben]);
-    for device in [olga, ben] {
-        assert!(shows(&mut world, device, document, "old"), "device {device}: ben's word decides");
-        assert!(shows(&mut world, device, document, "by ben"), "device {device}");
-    }
+    let mut story = Collusion::new(3);
+    let ben = story.ben;
+    story.hand_old_to(ben);
+    story.world.write(ben, story.document, "by ben");
+    // Olga has seen nothing of it, and Mallory was let in before ben: ben's word decides.
+    story.hand_forgery_to(ben);
+    story.honest_branch_stays();
 }
 
 #[test]
 fn s1c_an_accomplice_that_throws_the_forker_out_is_still_of_its_person() {
-    let (mut world, [olga, ben, forker, accomplice], document) = collusion(3);
-    let (rogue, second) =
-        (Rogue::of(&mut world, forker, document), Rogue::of(&mut world, accomplice, document));
-    let empty = world.copy(forker, document);
-    let old = rogue.change(&mut empty.clone(), rogue.actor(1), "old");
-    send(&mut world, &rogue, [forker, ben], &[&old], vec![rogue.vouch(1, &[old.hash()])]);
-    world.write(ben, document, "by ben");
-    let forged = lower(&rogue, &empty, &old);
-    let vouches = vec![rogue.vouch(99, &[forged.hash()]), second.vouch(99, &[forged.hash()])];
-    send(&mut world, &rogue, [forker, ben], &[&forged], vouches);
-    world.remove_device(accomplice, forker, true);
-    world.sync(accomplice, ben);
-    world.sync_all(&[olga, ben]);
-    for device in [olga, ben] {
-        assert!(shows(&mut world, device, document, "old"), "device {device}: ben's word decides");
-        assert!(shows(&mut world, device, document, "by ben"), "device {device}");
-    }
+    let mut story = Collusion::new(3);
+    let ben = story.ben;
+    story.hand_old_to(ben);
+    story.world.write(ben, story.document, "by ben");
+    story.hand_forgery_to(ben);
+    story.world.remove_device(story.accomplice, story.forker, true);
+    story.world.sync(story.accomplice, ben);
+    story.honest_branch_stays();
 }
 
 #[test]
