@@ -16,6 +16,7 @@ mod ingest;
 mod mark;
 mod materialise;
 mod reapply;
+mod refresh;
 mod seniority;
 mod serve;
 mod settle;
@@ -45,6 +46,7 @@ pub use fork::{Branch, Decision, Fork};
 pub use held::{Held, HeldReason, HistoryEntry, Rule, Voucher};
 pub use ingest::{Batch, IngestReport};
 pub use reapply::{MAX_LOST_WORK, Turn};
+pub use refresh::costs_no_cover;
 pub use serve::{Peer, Served, Want};
 pub use settle::TakeInError;
 pub use state::{LoadError, Stored, Summary, remove_content};
@@ -120,6 +122,8 @@ pub struct Done {
     pub ingested: Vec<IngestReport>,
     /// What peers are to be sent.
     pub served: Vec<Served>,
+    /// Who may do what has changed in a way that takes [`Document::reevaluate`], which was not this step.
+    pub outdated: bool,
 }
 
 /// See the module.

@@ -75,7 +75,10 @@ mod content;
 mod event;
 mod farewell;
 mod introduction;
+mod inventory;
 mod open_invite;
+mod peer;
+mod resting;
 mod rows;
 mod session;
 mod standing;
@@ -85,7 +88,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use automerge::ChangeHash;
-use katori_acl::{Access, DeviceId, InviteKey, PersonId, Registry, ResourceId, ResourceKind, Subject};
+use katori_acl::{Access, DeviceId, InviteKey, PersonId, Registry, ResourceId, ResourceKind};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
@@ -107,7 +110,8 @@ use access::AccessChange;
 use audience::Acquaintances;
 use commit::Commits;
 use content::Held as HeldWork;
-use session::Session;
+use inventory::Inventories;
+use peer::Session;
 
 /// The longest that a vouch which is owed waits for others to make it unnecessary.
 pub const VOUCH_DELAY: Duration = Duration::from_secs(2);
@@ -256,6 +260,14 @@ pub enum Action {
         /// Who may do what in it now.
         access: Arc<Access>,
     },
+    /// Who may do what in a document has changed in a way that costs nothing: one in memory is told
+    /// ([`Document::note_access`]), others need not be loaded for it.
+    Refresh {
+        /// Which document.
+        document: ResourceId,
+        /// Who may do what in it now.
+        access: Arc<Access>,
+    },
     /// Store these, all or nothing.
     Persist {
         /// Comes back when it is durable.
@@ -345,7 +357,8 @@ pub enum Outcome {
 impl Task {
     /// Carries the task out.
     pub fn run(self, document: &mut Document, access: Arc<Access>) -> Outcome {
-        let done = match self {
+        let outdated = !matches!(self, Self::Reevaluate { .. }) && !document.note_access(&access);
+        let mut done = match self {
             Self::Reevaluate { vouches } => document.reevaluate(access, &vouches),
             Self::Flush => document.flush(),
             Self::Ingest(batches) => document.ingest(batches),
@@ -362,6 +375,7 @@ impl Task {
                 Err(error) => return Outcome::TakeInRefused(error),
             },
         };
+        done.outdated = outdated;
         Outcome::Done(Box::new(done))
     }
 }
@@ -400,6 +414,9 @@ pub struct Engine {
     access_now: Option<AccessChange>,
     access_next: AccessChange,
     acquaintances: Acquaintances,
+    inventories: Inventories,
+    /// Documents and spaces with a grant that ends by the clock.
+    expiring: BTreeSet<ResourceId>,
     pending: commands::Pending,
     works: u64,
     /// Documents whose content is being removed from the store.
@@ -440,6 +457,8 @@ impl Engine {
             access_now: None,
             access_next: AccessChange::default(),
             acquaintances: Acquaintances::default(),
+            inventories: Inventories::default(),
+            expiring: BTreeSet::new(),
             pending: commands::Pending::new(),
             works: 0,
             removing: BTreeSet::new(),
@@ -458,6 +477,7 @@ impl Engine {
                     self.schedule_reapply(now, *document);
                 }
                 self.tell_peers(documents);
+                self.find_expiring();
                 self.schedule(now + EXPIRY_CHECK, Timer::Expiry);
             }
             Input::Connected { peer } => self.connected(now, peer),
@@ -570,19 +590,6 @@ impl Engine {
 
     fn standing(&self, document: ResourceId) -> Standing {
         self.documents.get(&document).map_or(Standing::Unknown, |state| state.standing)
-    }
-
-    fn digest(&self, subject: &Subject) -> [u8; 32] {
-        let records = self.registry.digest(subject);
-        match subject {
-            Subject::Roster(_) => records,
-            Subject::Resource(id) => {
-                let content = self.documents.get(id).map(|state| state.summary.digest());
-                let mut hasher = blake3::Hasher::new();
-                hasher.update(&records).update(&content.unwrap_or_default());
-                *hasher.finalize().as_bytes()
-            }
-        }
     }
 
     fn timer(&mut self, now: Timestamp, timer: Timer) {

@@ -10,6 +10,7 @@ pub mod engine;
 pub mod gate;
 pub mod identity;
 pub mod pack;
+pub mod reconcile;
 pub mod store;
 pub mod time;
 pub mod version;

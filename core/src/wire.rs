@@ -5,6 +5,7 @@ use automerge::ChangeHash;
 use katori_acl::codec::{DecodeError, Reader, Writer};
 use katori_acl::{RecordId, ResourceId, Subject};
 
+use crate::reconcile::{Entry, Message, Summary};
 use crate::version::VersionVector;
 
 /// The protocol's name in the TLS handshake.
@@ -37,11 +38,25 @@ pub struct Size {
 /// One frame.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Frame {
-    /// Digests of what both may sync, as far as the sender knows. Sent whole at the beginning, and in part when
-    /// something comes to be shared.
+    /// What both may sync, in short, as far as the sender knows: the first frame of each side.
+    Greeting {
+        /// Of the whole of it.
+        summary: Summary,
+    },
+    /// How parts of it compare.
+    Ranges {
+        /// See [`crate::reconcile`].
+        message: Message,
+    },
+    /// Digests of what has come to be shared since.
     Inventory {
-        /// Each subject with its digest, ascending.
-        entries: Vec<(Subject, [u8; 32])>,
+        /// Each subject with what the sender has of it.
+        entries: Vec<(Subject, Entry)>,
+    },
+    /// "Of these subjects I have nothing; send me all of them."
+    Want {
+        /// Rosters, documents and spaces.
+        subjects: Vec<Subject>,
     },
     /// "Of this subject I have these records; send me the others."
     Have {
@@ -99,10 +114,15 @@ impl Frame {
         let mut writer = Writer::new();
         match self {
             Self::Inventory { entries } => {
-                writer.byte(1).list(entries, |writer, (subject, digest)| {
+                writer.byte(1).list(entries, |writer, (subject, entry)| {
                     subject.encode(writer);
-                    writer.raw(digest);
+                    entry.encode(writer);
                 });
+            }
+            Self::Greeting { summary } => summary.encode(writer.byte(7)),
+            Self::Ranges { message } => message.encode(writer.byte(8)),
+            Self::Want { subjects } => {
+                writer.byte(9).list(subjects, |writer, subject| subject.encode(writer));
             }
             Self::Have { subject, ids } => {
                 subject.encode(writer.byte(2));
@@ -152,7 +172,7 @@ impl Frame {
         let frame = match reader.byte()? {
             1 => Self::Inventory {
                 entries: reader.list("inventory", MAX_ENTRIES, |reader| {
-                    Ok((Subject::decode(reader)?, reader.array()?))
+                    Ok((Subject::decode(reader)?, Entry::decode(reader)?))
                 })?,
             },
             2 => Self::Have {
@@ -181,6 +201,9 @@ impl Frame {
                 document: ResourceId::decode(&mut reader)?,
                 heads: reader.list("heads", MAX_HEADS, |reader| reader.array().map(ChangeHash))?,
             },
+            7 => Self::Greeting { summary: Summary::decode(&mut reader)? },
+            8 => Self::Ranges { message: Message::decode(&mut reader)? },
+            9 => Self::Want { subjects: reader.list("subjects", MAX_ENTRIES, Subject::decode)? },
             found => return Err(DecodeError::Unknown { what: "frame", found: found.into() }),
         };
         reader.finish()?;
@@ -191,13 +214,30 @@ impl Frame {
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
+            Self::Greeting { .. } => "greeting",
+            Self::Ranges { .. } => "ranges",
             Self::Inventory { .. } => "inventory",
+            Self::Want { .. } => "want",
             Self::Have { .. } => "have",
             Self::Records { .. } => "records",
             Self::Version { .. } => "version",
             Self::Changes { .. } => "changes",
             Self::Receipt { .. } => "receipt",
         }
+    }
+}
+
+/// A word for the kind of an encoded frame, by its first byte.
+#[must_use]
+pub fn frame_name(kind: u8) -> &'static str {
+    match kind {
+        1 => "inventory",
+        2 => "have",
+        3 => "records",
+        4 => "version",
+        5 => "changes",
+        6 => "receipt",
+        _ => "other",
     }
 }
 

@@ -4,10 +4,11 @@
 //! touches: records wait, in memory, until each of those documents has been evaluated under them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use katori_acl::bounds::EXPIRY_GRACE_MS;
 use katori_acl::{
-    Audience, DeviceId, Grant, Inserted, InviteKey, PersonId, Record, RecordId, Refusal, Registry,
+    Access, Audience, DeviceId, Grant, Inserted, InviteKey, PersonId, Record, RecordId, Refusal, Registry,
     ResourceId, RosterAction, RosterKind, Subject, UnverifiedRecord, VerifiedRecord,
 };
 
@@ -15,8 +16,10 @@ use super::commit::After;
 use super::content::Phase;
 use super::rows::{drop_record_row, record_row};
 use super::{
-    Action, Answer, CommandError, CommandId, Engine, Event, FAREWELL_TIME, OpenInvite, Standing, Timer,
+    Action, Answer, CommandError, CommandId, DocumentState, Engine, Event, FAREWELL_TIME, OpenInvite,
+    Standing, Timer,
 };
+use crate::document::costs_no_cover;
 use crate::store::Write;
 use crate::time::Timestamp;
 
@@ -30,6 +33,8 @@ pub(super) struct AccessChange {
     new: BTreeMap<Subject, BTreeSet<RecordId>>,
     pub(super) documents: BTreeSet<ResourceId>,
     vouches: BTreeMap<ResourceId, Vec<Vec<u8>>>,
+    /// Who could do what before it, in documents that have content.
+    before: BTreeMap<ResourceId, Arc<Access>>,
     /// Documents that have yet to be evaluated under it.
     pub(super) remaining: BTreeSet<ResourceId>,
     /// Documents that have been, each with its last edit that is in `writes`.
@@ -103,6 +108,7 @@ impl Engine {
             }
         }
         let acted_on = self.revocations_in_force(&removing);
+        self.note_access_before(verified_records.iter().map(VerifiedRecord::subject).collect());
         for record in verified_records {
             let id = record.id();
             match self.registry.insert(record) {
@@ -205,6 +211,7 @@ impl Engine {
         let acted_on = self.revocations_in_force(&removing);
         let mut refused = self.refused_of(&records);
         let records = if refused.is_some() { Vec::new() } else { records };
+        self.note_access_before(records.iter().map(VerifiedRecord::subject).collect());
         self.access_next.own |= !records.is_empty();
         for record in records {
             if let Inserted::Refused(reason) = self.registry.insert(record) {
@@ -241,6 +248,7 @@ impl Engine {
             self.access_next.writes.push(drop_record_row(&id));
         }
         self.registry.forget(&subject);
+        self.inventories.touch_access(subject);
     }
 
     /// Notes what the registry stores that it did not before, and begins the next change of access.
@@ -268,6 +276,18 @@ impl Engine {
             }
         }
         self.release_without_access();
+        self.note_expiring(changes.stored.iter().copied());
+        for document in &touched {
+            self.inventories.touch_access(Subject::Resource(*document));
+            if let Some(space) = self.registry.space_of(*document) {
+                self.inventories.touch_access(Subject::Resource(space));
+            }
+        }
+        for id in &changes.stored {
+            if let Some(record) = self.registry.record(id) {
+                self.inventories.touch_access(record.subject());
+            }
+        }
         self.access_next.documents.extend(touched);
         for id in &changes.dropped {
             self.access_next.writes.push(drop_record_row(id));
@@ -289,14 +309,17 @@ impl Engine {
         }
         let mut change = next;
         for document in &change.documents {
+            if !self.holds_content(*document) || self.removing.contains(document) {
+                continue;
+            }
             // One that is accepted and whose genesis is not here yet has nothing to be evaluated.
-            if self.holds_content(*document)
-                && self.registry.access(*document).is_some()
-                && !self.removing.contains(document)
-                && let Some(state) = self.documents.get_mut(document)
-            {
+            let Some(access) = self.registry.access(*document) else { continue };
+            let Some(state) = self.documents.get_mut(document) else { continue };
+            let vouches = change.vouches.get(document).cloned().unwrap_or_default();
+            if vouches.is_empty() && state.is_untouched_by(change.before.get(document), &access) {
+                self.actions.push_back(Action::Refresh { document: *document, access });
+            } else {
                 change.remaining.insert(*document);
-                let vouches = change.vouches.get(document).cloned().unwrap_or_default();
                 state.work.reevaluate.get_or_insert_default().extend(vouches);
             }
         }
@@ -306,6 +329,27 @@ impl Engine {
             self.advance(now, document);
         }
         self.finish_access_change();
+    }
+
+    /// Notes who may do what in all that records of these subjects can change it in, before they do.
+    fn note_access_before(&mut self, subjects: BTreeSet<Subject>) {
+        for subject in subjects {
+            let touched = match subject {
+                Subject::Resource(id) => {
+                    let mut touched = self.registry.documents_in(id);
+                    touched.push(id);
+                    touched
+                }
+                Subject::Roster(person) => self.registry.resources_naming(person),
+            };
+            for document in touched {
+                let has_content =
+                    self.documents.get(&document).is_some_and(|state| state.summary.changes > 0);
+                if has_content && let Some(access) = self.registry.access(document) {
+                    self.access_next.before.entry(document).or_insert(access);
+                }
+            }
+        }
     }
 
     /// A document has been evaluated under the change that is under way.
@@ -434,8 +478,8 @@ impl Engine {
             // A device that was removed is told so once, and not what becomes of the roster later.
             .filter(|subject| *subject != Subject::Roster(self.me.person) || !self.was_removed(&peer))
             .collect();
-        let Some(session) = self.sessions.get(&peer) else { return };
-        let told: BTreeSet<Subject> = session.told.intersection(&touched).copied().collect();
+        let told: BTreeSet<Subject> =
+            touched.iter().copied().filter(|subject| self.has_told(&peer, subject)).collect();
         let lost: Vec<ResourceId> = told
             .difference(&audience)
             .filter_map(|subject| match subject {
@@ -466,9 +510,7 @@ impl Engine {
             if self.may_name(now, &peer, Subject::Resource(document)) {
                 continue;
             }
-            if let Some(session) = self.sessions.get_mut(&peer) {
-                session.told.remove(&Subject::Resource(document));
-            }
+            self.untell(peer, Subject::Resource(document));
             self.farewell(now, peer, document);
         }
         let new: BTreeSet<Subject> = audience.difference(&told).copied().collect();
@@ -476,7 +518,7 @@ impl Engine {
         let Some(session) = self.sessions.get(&peer) else { return };
         let named: Vec<Subject> =
             new.iter().copied().filter(|subject| session.named.contains(subject)).collect();
-        self.announce(peer, new, false);
+        self.announce(peer, new);
         for subject in named {
             self.ask(now, peer, subject);
         }
@@ -490,9 +532,8 @@ impl Engine {
             self.invites.remove(&key);
             self.write([OpenInvite::end(&key)]);
         }
-        let documents: Vec<ResourceId> = self.documents.keys().copied().collect();
         let mut revokes = Vec::new();
-        for document in documents {
+        for document in self.expiring.clone() {
             if self.standing(document) != Standing::Accepted {
                 continue;
             }
@@ -511,14 +552,11 @@ impl Engine {
         }
         let peers: Vec<DeviceId> = self.sessions.keys().copied().collect();
         for peer in peers {
-            let ended: Vec<ResourceId> = self.sessions.get(&peer).map_or_else(Vec::new, |session| {
-                session
-                    .live
-                    .keys()
-                    .copied()
-                    .filter(|document| !self.may_read(now, *document, &peer))
-                    .collect()
-            });
+            let ended: Vec<ResourceId> = self
+                .expiring()
+                .filter(|document| self.has_told(&peer, &Subject::Resource(*document)))
+                .filter(|document| !self.may_read(now, *document, &peer))
+                .collect();
             for document in ended {
                 self.farewell(now, peer, document);
             }
@@ -530,6 +568,22 @@ impl Engine {
         let mut rosters: BTreeSet<PersonId> = self.registry.rosters_named_by(document).into_iter().collect();
         rosters.insert(self.me.person);
         rosters
+    }
+}
+
+impl DocumentState {
+    /// Whether a change of access leaves everything in a document as it is, so that it need not be opened.
+    fn is_untouched_by(&self, before: Option<&Arc<Access>>, after: &Arc<Access>) -> bool {
+        let (summary, work) = (&self.summary, &self.work);
+        if summary.changes == 0 {
+            return work.phase == Phase::Idle && !work.dirty && work.ingest.is_empty();
+        }
+        let settled = summary.held == 0
+            && summary.forks == 0
+            && !summary.owes_vouch
+            && summary.owes_reapply.is_none()
+            && work.reevaluate.is_none();
+        settled && before.is_some_and(|before| Arc::ptr_eq(before, after) || costs_no_cover(before, after))
     }
 }
 

@@ -104,6 +104,26 @@ impl Engine {
         audience
     }
 
+    /// Whether one subject is among them.
+    pub(super) fn belongs(&self, now: Timestamp, peer: &DeviceId, subject: Subject) -> bool {
+        let shared = |id: ResourceId| {
+            let subject = Subject::Resource(id);
+            self.documents.contains_key(&id)
+                && self.may_name(now, peer, subject)
+                && !self.waits_for_space(now, peer, subject)
+        };
+        match subject {
+            Subject::Resource(id) => shared(id) || self.registry.documents_in(id).into_iter().any(shared),
+            Subject::Roster(person) => {
+                let own = person == self.me.person || self.registry.person_of(*peer) == Some(person);
+                self.same_person(peer) && (own || self.registry.groups_of(self.me.person).contains(&person))
+                    || person == self.me.person && self.was_removed(peer)
+                    || own && self.documents.keys().any(|id| shared(*id))
+                    || self.registry.resources_naming(person).into_iter().any(shared)
+            }
+        }
+    }
+
     /// Whether a document is named to a peer only once it has named the space in which it was born: before that
     /// the space is on offer there, and the document would be nothing but a stranger's.
     pub(super) fn waits_for_space(&self, now: Timestamp, peer: &DeviceId, subject: Subject) -> bool {
@@ -124,6 +144,9 @@ impl Engine {
         }
         self.write([receipt_row(space, peer, &[])]);
         self.receipts.insert((space, peer), Vec::new());
+        for document in self.registry.documents_in(space) {
+            self.inventories.touch_access(Subject::Resource(document));
+        }
         let born: BTreeSet<Subject> = self
             .registry
             .documents_in(space)
@@ -140,8 +163,8 @@ impl Engine {
             .flat_map(|document| self.registry.rosters_named_by(document))
             .map(Subject::Roster)
             .collect();
-        self.announce(peer, rosters, false);
-        self.announce(peer, born, false);
+        self.announce(peer, rosters);
+        self.announce(peer, born);
     }
 
     /// A peer that lost its last role has had the time to hand over what it had not sent.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use automerge::ChangeHash;
-use katori_acl::{DeviceId, ResourceId, ResourceKind};
+use katori_acl::{DeviceId, ResourceId, ResourceKind, Subject};
 
 use super::commit::After;
 use super::{
@@ -78,6 +78,7 @@ impl Engine {
         if !self.holds_content(document) {
             return;
         }
+        self.put_aside(document);
         let wants = self.wants(now, document);
         let awaits_access = self.awaits_access(document);
         let Some(state) = self.documents.get_mut(&document) else { return };
@@ -123,6 +124,18 @@ impl Engine {
         self.act(Action::Work { document, work: Work { number, access, task } });
     }
 
+    /// Notes which peers are to be served when their queues are shorter.
+    fn put_aside(&mut self, document: ResourceId) {
+        let Some(state) = self.documents.get(&document) else { return };
+        for peer in state.work.serve.union(&state.work.hand_over) {
+            if let Some(session) = self.sessions.get_mut(peer)
+                && session.queued >= HIGH_WATER
+            {
+                session.put_aside.insert(document);
+            }
+        }
+    }
+
     /// The peers that are to be sent something of a document now: they may have it, they said what they have,
     /// they lack something, and their queue is not full.
     fn wants(&self, now: Timestamp, document: ResourceId) -> Vec<Want> {
@@ -135,9 +148,9 @@ impl Engine {
             }
             if state.work.hand_over.contains(peer) && self.is_departing(now, document, peer) {
                 let receipt = self.receipts.get(&(document, *peer)).cloned().unwrap_or_default();
-                let known = session.live.get(&document).cloned().unwrap_or_default();
+                let known = session.known(&document).cloned().unwrap_or_default();
                 wants.push(Want { peer: *peer, known, receipt, own_only: true });
-            } else if let Some(known) = session.live.get(&document)
+            } else if let Some(known) = session.known(&document)
                 && self.may_read(now, document, peer)
                 && !state.summary.is_known_to(known)
             {
@@ -148,12 +161,29 @@ impl Engine {
         wants
     }
 
+    /// Marks a peer to be sent what it lacks.
+    pub(super) fn serve_one(&mut self, now: Timestamp, document: ResourceId, peer: DeviceId) {
+        if let Some(state) = self.documents.get_mut(&document) {
+            state.work.serve.insert(peer);
+        }
+        self.advance(now, document);
+    }
+
+    /// Notes whether what a peer has of a document is durable here.
+    pub(super) fn note_progress(&mut self, peer: DeviceId, document: ResourceId) {
+        if let Some(state) = self.documents.get(&document)
+            && let Some(session) = self.sessions.get_mut(&peer)
+        {
+            session.note_settled(document, &state.summary, state.work.phase == Phase::Storing);
+        }
+    }
+
     /// Marks every peer that follows a document live.
     pub(super) fn serve_followers(&mut self, now: Timestamp, document: ResourceId) {
         let followers: Vec<DeviceId> = self
             .sessions
             .iter()
-            .filter(|(_, session)| session.live.contains_key(&document))
+            .filter(|(_, session)| session.known(&document).is_some())
             .map(|(peer, _)| *peer)
             .collect();
         if let Some(state) = self.documents.get_mut(&document) {
@@ -197,6 +227,11 @@ impl Engine {
     }
 
     fn done(&mut self, now: Timestamp, document: ResourceId, kind: Kind, done: Done) {
+        if done.outdated
+            && let Some(state) = self.documents.get_mut(&document)
+        {
+            state.work.reevaluate.get_or_insert_default();
+        }
         if kind == Kind::Serve {
             for served in done.served {
                 self.send_served(now, document, served);
@@ -204,6 +239,8 @@ impl Engine {
             self.advance(now, document);
             return;
         }
+        self.before_change(now, document);
+        self.inventories.touch(Subject::Resource(document));
         let Some(state) = self.documents.get_mut(&document) else { return };
         let Summary { forks, held, .. } = std::mem::replace(&mut state.summary, done.summary);
         let now_held = state.summary.held;
@@ -277,10 +314,10 @@ impl Engine {
         {
             session.orphans_in.insert(document);
         }
-        if let Some(known) = self.sessions.get_mut(&peer).and_then(|session| session.live.get_mut(&document))
-        {
+        if let Some(known) = self.sessions.get_mut(&peer).and_then(|session| session.known_mut(&document)) {
             known.version.merge(&report.received);
             known.vouches.extend(report.vouches);
+            self.note_progress(peer, document);
             self.note_sent(document, peer, &report.received);
             self.after(After::Receipt(document, peer));
         }
@@ -294,9 +331,11 @@ impl Engine {
                 self.send_version(now, peer, document);
             }
         }
+        self.announce_what_is_stored(now, document);
         self.serve_followers(now, document);
-        let followers: Vec<DeviceId> = self.sessions.keys().copied().collect();
-        for peer in followers {
+        let peers: Vec<DeviceId> = self.sessions.keys().copied().collect();
+        for peer in peers {
+            self.note_progress(peer, document);
             self.note_settled(peer);
         }
     }
@@ -318,12 +357,12 @@ impl Engine {
             self.send(peer, &frame);
         }
         if let Some(session) = self.sessions.get_mut(&peer) {
-            if let Some(known) = session.live.get_mut(&document) {
+            if let Some(known) = session.known_mut(&document) {
                 // The peer may have sent something since this was made ready.
                 known.version.merge(&served.then.version);
                 known.vouches.extend(served.then.vouches);
             } else if served.more && served.own_only {
-                session.live.insert(document, served.then);
+                *session.follow(document) = served.then;
             }
         }
         if served.own_only && !served.more {
@@ -378,14 +417,10 @@ impl Engine {
                 self.departed(now, document, peer);
             }
         }
-        let Some(session) = self.sessions.get(&peer) else { return };
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
         if was_full && session.queued < HIGH_WATER {
-            let documents: Vec<ResourceId> = session.live.keys().copied().collect();
-            for document in documents {
-                if let Some(state) = self.documents.get_mut(&document) {
-                    state.work.serve.insert(peer);
-                }
-                self.advance(now, document);
+            for document in std::mem::take(&mut session.put_aside) {
+                self.serve_one(now, document, peer);
             }
         }
     }

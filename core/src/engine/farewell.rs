@@ -45,10 +45,8 @@ impl Engine {
         records.extend(limited.into_iter().map(|record| (record.subject(), record)));
         let accepted = self.standing(document) == Standing::Accepted;
         let spent = self.documents.get(&document).is_some_and(|state| state.farewells.contains(&peer));
+        self.untell(peer, subject);
         let Some(session) = self.sessions.get_mut(&peer) else { return false };
-        session.told.remove(&subject);
-        session.live.remove(&document);
-        session.version_sent.remove(&document);
         if !spent && accepted {
             session.farewells.entry(document).or_default();
         }

@@ -1,71 +1,24 @@
 //! A session with one connected peer: inventory, rosters, grants, content, live.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use automerge::ChangeHash;
 use katori_acl::{DeviceId, RecordId, ResourceId, ResourceKind, Subject, VerifiedRecord};
 
 use super::content::{Phase, covers, everything};
 use super::rows::receipt_row;
-use super::{Action, CloseReason, Engine, Event, FAREWELL_BYTES, MAX_UNKNOWN_SUBJECTS, Standing};
+use super::{Action, CloseReason, Engine, Event, FAREWELL_BYTES, Session, Standing};
 use crate::document::{Batch, Peer};
 use crate::time::Timestamp;
 use crate::version::{MAX_ACTORS, VersionVector};
 use crate::vouch::UnverifiedVouch;
-use crate::wire::{Frame, MAX_ENTRIES, MAX_RECORDS, Size};
+use crate::wire::{Frame, MAX_RECORDS, Size};
 
 /// Vouches that may come with records.
 const MAX_ESCORT: usize = 16;
 
 /// Bytes of records in one frame.
 const RECORDS_BYTES: usize = 1 << 20;
-
-/// What is known of one connected peer. All of it ends with the connection.
-#[derive(Debug, Default)]
-pub(super) struct Session {
-    /// Bytes sent that have not left the queue.
-    pub(super) queued: usize,
-    /// Subjects whose digest the peer was told.
-    pub(super) told: BTreeSet<Subject>,
-    /// Subjects that the peer named.
-    pub(super) named: BTreeSet<Subject>,
-    /// Subjects whose records the peer was asked for and has not answered yet.
-    pub(super) asked: BTreeSet<Subject>,
-    /// Documents whose content the peer follows, and what it has of each.
-    pub(super) live: BTreeMap<ResourceId, Peer>,
-    /// Documents of which the peer was told what is here.
-    pub(super) version_sent: BTreeSet<ResourceId>,
-    /// Records that the peer has.
-    pub(super) records: BTreeSet<RecordId>,
-    /// Documents in which the peer lost its role and may hand over once; the bytes it has.
-    pub(super) farewells: BTreeMap<ResourceId, usize>,
-    /// Documents of which the last was handed over, and is on its way.
-    pub(super) handed_over: BTreeSet<ResourceId>,
-    /// Documents in which changes of the peer wait for others.
-    pub(super) orphans_in: BTreeSet<ResourceId>,
-    /// Documents in which the peer was told that its role is lost.
-    pub(super) parted: BTreeSet<ResourceId>,
-    /// The peer's inventory has begun to come.
-    greeted: bool,
-    settled: bool,
-    /// Subjects that the peer named and that are not known here.
-    unknown: usize,
-}
-
-impl Session {
-    /// Whether records or versions of a document are under way between the two.
-    pub(super) fn is_exchanging(&self, document: ResourceId) -> bool {
-        self.asked.contains(&Subject::Resource(document))
-            || self.version_sent.contains(&document) && !self.live.contains_key(&document)
-    }
-
-    /// Whether both have compared everything they share.
-    pub(super) fn is_compared(&self) -> bool {
-        self.greeted
-            && self.asked.is_empty()
-            && self.version_sent.iter().all(|document| self.live.contains_key(document))
-    }
-}
 
 impl Engine {
     pub(super) fn send(&mut self, peer: DeviceId, frame: &Frame) {
@@ -88,8 +41,7 @@ impl Engine {
             return;
         }
         self.sessions.insert(peer, Session::default());
-        let audience = self.audience(now, &peer);
-        self.announce(peer, audience, true);
+        self.greet(now, peer);
     }
 
     pub(super) fn disconnected(&mut self, now: Timestamp, peer: DeviceId) {
@@ -116,21 +68,6 @@ impl Engine {
         }
     }
 
-    /// Tells a peer the digests of subjects that it has not been told of. The first inventory is sent even if
-    /// it is empty: it is the greeting.
-    pub(super) fn announce(&mut self, peer: DeviceId, subjects: BTreeSet<Subject>, greeting: bool) {
-        let Some(session) = self.sessions.get_mut(&peer) else { return };
-        let new: Vec<Subject> =
-            subjects.into_iter().filter(|subject| session.told.insert(*subject)).collect();
-        let entries: Vec<_> = new.iter().map(|subject| (*subject, self.digest(subject))).collect();
-        if entries.is_empty() && greeting {
-            self.send(peer, &Frame::Inventory { entries: Vec::new() });
-        }
-        for part in entries.chunks(MAX_ENTRIES) {
-            self.send(peer, &Frame::Inventory { entries: part.to_vec() });
-        }
-    }
-
     pub(super) fn received(&mut self, now: Timestamp, peer: DeviceId, bytes: &[u8]) {
         if !self.sessions.contains_key(&peer) {
             return;
@@ -148,7 +85,10 @@ impl Engine {
         tracing::trace!(peer = %peer.short(), frame = frame.name(), bytes = bytes.len(), "received");
         let mut consumed = bytes.len();
         match frame {
-            Frame::Inventory { entries } => self.inventory(now, peer, entries),
+            Frame::Greeting { summary } => self.greeting(now, peer, summary),
+            Frame::Ranges { message } => self.ranges(now, peer, &message),
+            Frame::Inventory { entries } => self.name(now, peer, entries),
+            Frame::Want { subjects } => self.want(now, peer, subjects),
             Frame::Have { subject, ids } => self.have(now, peer, subject, &ids),
             Frame::Records { subject, records, vouches, answer, size } => {
                 self.records(now, peer, subject, &records, vouches, answer);
@@ -168,73 +108,20 @@ impl Engine {
         if consumed > 0 {
             self.act(Action::Consumed { peer, bytes: consumed });
         }
+        self.open_next(now, peer);
         self.note_settled(peer);
     }
 
     /// Notes whether an exchange has come to rest: all is compared, and what the peer has is durable here.
     pub(super) fn note_settled(&mut self, peer: DeviceId) {
         let Some(session) = self.sessions.get(&peer) else { return };
-        let settled = session.is_compared()
-            && session.live.iter().all(|(document, known)| {
-                self.documents.get(document).is_none_or(|state| {
-                    state.work.phase != Phase::Storing && state.summary.version.reaches(&known.version)
-                })
-            });
+        let settled = session.is_settled();
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         if settled && !session.settled {
             self.act(Action::Notify(Event::Settled { peer }));
         }
         if let Some(session) = self.sessions.get_mut(&peer) {
             session.settled = settled;
-        }
-    }
-
-    fn inventory(&mut self, now: Timestamp, peer: DeviceId, entries: Vec<(Subject, [u8; 32])>) {
-        // A new device hears of everything from the others of its person.
-        let own = self.same_person(&peer);
-        for (subject, digest) in entries {
-            if let Subject::Resource(document) = subject
-                && own
-                && self.standing(document) == Standing::Offered
-            {
-                // Another device of this person names only what the person accepted.
-                self.set_standing(document, Standing::Accepted);
-                self.begin_access_change(now);
-            }
-            let shared = self.may_name(now, &peer, subject);
-            let Some(session) = self.sessions.get_mut(&peer) else { return };
-            if shared {
-                session.named.insert(subject);
-                if let Subject::Resource(id) = subject {
-                    self.follows_space(now, peer, id);
-                }
-                if self.digest(&subject) == digest {
-                    self.in_step(now, peer, subject);
-                } else {
-                    self.ask(now, peer, subject);
-                }
-                continue;
-            }
-            if let Subject::Resource(document) = subject
-                && self.farewell(now, peer, document)
-            {
-                // It may believe in grants that are not known here; then it is told what ended those.
-                self.ask(now, peer, subject);
-                continue;
-            }
-            // Not known here, or not known to be shared: the peer is asked for what it has either way, so that it
-            // cannot tell one from the other.
-            let Some(session) = self.sessions.get_mut(&peer) else { return };
-            session.unknown += usize::from(!own);
-            if session.unknown > MAX_UNKNOWN_SUBJECTS {
-                self.suspicious(peer, "more subjects than one session may name");
-                return;
-            }
-            session.named.insert(subject);
-            self.ask(now, peer, subject);
-        }
-        if let Some(session) = self.sessions.get_mut(&peer) {
-            session.greeted = true;
         }
     }
 
@@ -252,7 +139,7 @@ impl Engine {
     }
 
     /// Both have the same of a subject.
-    fn in_step(&mut self, now: Timestamp, peer: DeviceId, subject: Subject) {
+    pub(super) fn in_step(&mut self, now: Timestamp, peer: DeviceId, subject: Subject) {
         let ids = self.registry.record_ids(&subject);
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.records.extend(ids);
@@ -260,7 +147,7 @@ impl Engine {
             && self.registry.kind_of(document) != Some(ResourceKind::Space)
             && let Some(state) = self.documents.get(&document)
         {
-            session.live.insert(document, everything(&state.summary));
+            *session.follow(document) = everything(&state.summary);
             let heads = state.summary.stored_heads.clone();
             self.receipt_from(now, peer, document, heads);
         }
@@ -303,7 +190,7 @@ impl Engine {
     }
 
     /// A peer wants the records of a subject that it lacks. "Not allowed" and "not there" answer alike.
-    fn have(&mut self, now: Timestamp, peer: DeviceId, subject: Subject, ids: &[RecordId]) {
+    pub(super) fn have(&mut self, now: Timestamp, peer: DeviceId, subject: Subject, ids: &[RecordId]) {
         let allowed = self.may_name(now, &peer, subject);
         let has: BTreeSet<&RecordId> = ids.iter().collect();
         let mut missing = Vec::new();
@@ -318,10 +205,10 @@ impl Engine {
         let escort = if allowed && !missing.is_empty() { self.escort(&subject) } else { Vec::new() };
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.records.extend(missing.iter().map(VerifiedRecord::id));
+        session.single_out(subject);
         if let Subject::Resource(document) = subject {
             // A new round of comparing begins: the version that follows is answered with ours.
-            session.version_sent.remove(&document);
-            session.live.remove(&document);
+            session.unfollow(&document);
         }
         if allowed {
             session.records.extend(ids.iter().copied().filter(|id| self.registry.contains(id)));
@@ -384,7 +271,16 @@ impl Engine {
         self.admit(now, Some(peer), subject, records, vouches);
         let Subject::Resource(document) = subject else { return };
         if asked {
-            self.send_version(now, peer, document);
+            let wanted = self.sessions.get_mut(&peer).is_some_and(|session| session.wanted.remove(&subject));
+            if !wanted {
+                self.send_version(now, peer, document);
+            } else if self.is_shared(now, document, &peer)
+                && self.holds_content(document)
+                && let Some(session) = self.sessions.get_mut(&peer)
+            {
+                // That nothing is here went without saying.
+                session.note_version_sent(document);
+            }
             self.farewell(now, peer, document);
         } else if self.is_departing(now, document, &peer) {
             if !self.holds_content(document) {
@@ -421,7 +317,7 @@ impl Engine {
             // What a version says is durable: it counts as a receipt.
             state.work.tell_version.insert(peer);
             if let Some(session) = self.sessions.get_mut(&peer) {
-                session.version_sent.insert(document);
+                session.note_version_sent(document);
             }
             return;
         }
@@ -431,7 +327,7 @@ impl Engine {
             vouches: state.summary.vouches.clone(),
         };
         if let Some(session) = self.sessions.get_mut(&peer) {
-            session.version_sent.insert(document);
+            session.note_version_sent(document);
             self.send(peer, &frame);
         }
     }
@@ -439,15 +335,10 @@ impl Engine {
     /// A fork has come to light: what a version said may not have been what was meant, so versions are
     /// exchanged again with everybody who follows the document.
     pub(super) fn ask_versions_again(&mut self, now: Timestamp, document: ResourceId) {
-        let peers: Vec<DeviceId> = self
-            .sessions
-            .iter_mut()
-            .filter_map(|(peer, session)| session.live.remove(&document).map(|_| *peer))
-            .collect();
+        let followers = self.sessions.iter_mut();
+        let peers: Vec<DeviceId> =
+            followers.filter_map(|(peer, session)| session.unfollow(&document).then_some(*peer)).collect();
         for peer in peers {
-            if let Some(session) = self.sessions.get_mut(&peer) {
-                session.version_sent.remove(&document);
-            }
             self.ask(now, peer, Subject::Resource(document));
         }
     }
@@ -463,9 +354,10 @@ impl Engine {
         if !self.is_shared(now, document, &peer) || !self.holds_content(document) {
             return;
         }
+        self.single_out(now, peer, Subject::Resource(document));
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         // What is on its way to the peer counts as known to it, though it had not when it said this.
-        let known = session.live.entry(document).or_default();
+        let known = session.follow(document);
         if known.version.tips() > 2 * MAX_ACTORS || known.vouches.len() > 2 * MAX_RECORDS {
             *known = Peer::default();
         }
@@ -474,14 +366,12 @@ impl Engine {
         self.note_sent(document, peer, version);
         let Some(session) = self.sessions.get(&peer) else { return };
         let answered =
-            session.version_sent.contains(&document) || session.asked.contains(&Subject::Resource(document));
+            session.was_sent_version(&document) || session.asked.contains(&Subject::Resource(document));
         if !answered {
             self.send_version(now, peer, document);
         }
-        if let Some(state) = self.documents.get_mut(&document) {
-            state.work.serve.insert(peer);
-        }
-        self.advance(now, document);
+        self.note_progress(peer, document);
+        self.serve_one(now, document, peer);
     }
 
     /// Takes changes in if their sender may send them; says whether they wait to be taken in.
@@ -533,7 +423,7 @@ impl Engine {
         }
     }
 
-    fn receipt_from(
+    pub(super) fn receipt_from(
         &mut self,
         now: Timestamp,
         peer: DeviceId,

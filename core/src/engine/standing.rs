@@ -152,6 +152,10 @@ impl Engine {
             erase_asked: false,
             offered: None,
         });
+        self.inventories.touch_access(Subject::Resource(document));
+        if let Some(space) = self.registry.space_of(document) {
+            self.inventories.touch_access(Subject::Resource(space));
+        }
         let held_content = state.standing.has_content();
         state.standing = standing;
         let row = state.row(document);
@@ -186,8 +190,8 @@ impl Engine {
             self.act(Action::Reply { id, result });
         }
         for session in self.sessions.values_mut() {
-            session.live.remove(&document);
-            session.version_sent.remove(&document);
+            session.single_out(Subject::Resource(document));
+            session.unfollow(&document);
             session.farewells.remove(&document);
             session.handed_over.remove(&document);
         }

@@ -2,6 +2,7 @@
 
 use katori_acl::{PersonId, Principal, RecordId, ResourceId, Role, Subject};
 use katori_core::engine::{Command, RevokeTerms};
+use katori_core::reconcile::Entry;
 use katori_core::version::VersionVector;
 use katori_core::wire::Frame;
 
@@ -16,7 +17,7 @@ async fn a_revoked_peer_is_told_and_gets_no_further_change() {
     let mut wire = stranger.link(&ana.hub().contact()).await;
     let subject = Subject::Resource(document);
     // It takes part until it gets changes as they come.
-    wire.say(&Frame::Inventory { entries: vec![(subject, [9; 32])] }).await;
+    wire.say(&Frame::Inventory { entries: vec![(subject, Entry { records: [9; 32], content: [9; 32] })] }).await;
     wire.say(&Frame::Have { subject, ids: Vec::new() }).await;
     wire.say(&Frame::Version { document, version: VersionVector::default(), vouches: Vec::new() }).await;
     let pack = loop {

@@ -1,6 +1,7 @@
 //! A peer that has no role in a document cannot tell it from one that does not exist, whatever it says.
 
 use katori_acl::{RecordId, ResourceId, Role, Subject};
+use katori_core::reconcile::Entry;
 use katori_core::version::VersionVector;
 use katori_core::wire::Frame;
 
@@ -12,7 +13,8 @@ async fn interrogate(wire: &mut Wire, document: ResourceId, ask_after: Subject) 
     let records =
         |records, answer| Frame::Records { subject, records, vouches: Vec::new(), answer, size: None };
     let questions = [
-        Frame::Inventory { entries: vec![(subject, [9; 32])] },
+        Frame::Inventory { entries: vec![(subject, Entry { records: [9; 32], content: [9; 32] })] },
+        Frame::Want { subjects: vec![subject] },
         Frame::Have { subject, ids: Vec::new() },
         Frame::Have { subject, ids: vec![RecordId::from_bytes(*document.as_bytes())] },
         Frame::Version { document, version: VersionVector::default(), vouches: Vec::new() },

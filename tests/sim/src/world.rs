@@ -222,6 +222,11 @@ impl World {
                 let at = self.now + self.some_time(Duration::from_millis(3));
                 self.schedule(at, index, Happening::Work { document, work });
             }
+            Action::Refresh { document, access } => {
+                if let Some(document) = self.device(index).documents.get_mut(&document) {
+                    document.note_access(&access);
+                }
+            }
             Action::Drop { document, .. } => {
                 self.device(index).documents.remove(&document);
             }

@@ -2,7 +2,9 @@
 
 use automerge::ChangeHash;
 use katori_acl::bounds::MAX_EXCLUDED_CHANGES;
-use katori_acl::{Exclude, Genesis, Principal, Record, ResourceId, ResourceKind, Role, Subject, Tombstone};
+use katori_acl::{
+    DeviceId, Exclude, Genesis, Principal, Record, ResourceId, ResourceKind, Role, Subject, Tombstone,
+};
 
 use super::{Answer, CommandError, Next};
 use crate::engine::{Engine, Standing};
@@ -135,8 +137,9 @@ impl Engine {
 
     fn take(&mut self, document: ResourceId) {
         // Whoever was told of it before is told again: nothing of it is here any more.
-        for session in self.sessions.values_mut() {
-            session.told.remove(&Subject::Resource(document));
+        let peers: Vec<DeviceId> = self.sessions.keys().copied().collect();
+        for peer in peers {
+            self.untell(peer, Subject::Resource(document));
         }
         self.give_up(document, false);
         self.set_standing(document, Standing::Accepted);

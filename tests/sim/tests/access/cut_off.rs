@@ -13,6 +13,8 @@ fn about(world: &World, from: DeviceIndex, to: DeviceIndex, document: ResourceId
         Frame::Inventory { entries } => {
             entries.iter().any(|(subject, _)| *subject == Subject::Resource(document))
         }
+        Frame::Want { subjects } => subjects.contains(&Subject::Resource(document)),
+        Frame::Greeting { .. } | Frame::Ranges { .. } => false,
         Frame::Have { subject, .. } | Frame::Records { subject, .. } => {
             *subject == Subject::Resource(document)
         }

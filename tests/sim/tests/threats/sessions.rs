@@ -4,11 +4,15 @@ use std::collections::BTreeSet;
 
 use katori_acl::{ResourceId, Role, Subject};
 use katori_core::engine::{Command, Event, MAX_OFFERS, MAX_UNKNOWN_SUBJECTS, Standing};
+use katori_core::reconcile::Entry;
 use katori_core::version::VersionVector;
 use katori_core::wire::Frame;
 use katori_sim::{DeviceIndex, World};
 
 use crate::scene;
+
+/// What somebody may say it has of a subject.
+const SOME: Entry = Entry { records: [1; 32], content: [1; 32] };
 
 /// T2, T18: every frame of an earlier session is played again, in order and backwards, to the one it was meant for and
 /// to others. (Replays reset state in Matrix's "state resets"; here a batch is a member of a set.)
@@ -62,7 +66,8 @@ fn not_allowed_looks_like_not_there() {
         let version = VersionVector::default();
         let subject = Subject::Resource(document);
         for frame in [
-            Frame::Inventory { entries: vec![(subject, [1; 32])] },
+            Frame::Inventory { entries: vec![(subject, SOME)] },
+            Frame::Want { subjects: vec![subject] },
             Frame::Have { subject, ids: Vec::new() },
             Frame::Records { subject, records: Vec::new(), vouches: Vec::new(), answer: true, size: None },
             Frame::Records { subject, records: Vec::new(), vouches: Vec::new(), answer: false, size: None },
@@ -124,7 +129,7 @@ fn subjects_without_end_are_bounded() {
     for number in 0..4_000u32 {
         let mut id = [0; 32];
         id[..4].copy_from_slice(&number.to_be_bytes());
-        entries.push((Subject::Resource(ResourceId::from_bytes(id)), [1; 32]));
+        entries.push((Subject::Resource(ResourceId::from_bytes(id)), SOME));
     }
     world.impersonate(mallory, olga, &Frame::Inventory { entries });
     let asked = world.traffic(olga, mallory).frames.len();
@@ -182,7 +187,7 @@ fn document_that_claims_my_space_is_not_taken() {
     let records = vec![genesis.bytes().to_vec()];
     world.connect(mallory, olga);
     world.run();
-    world.impersonate(mallory, olga, &Frame::Inventory { entries: vec![(subject, [1; 32])] });
+    world.impersonate(mallory, olga, &Frame::Inventory { entries: vec![(subject, SOME)] });
     let frame = Frame::Records { subject, records, vouches: Vec::new(), answer: true, size: None };
     world.impersonate(mallory, olga, &frame);
     let Subject::Resource(document) = subject else { panic!("a document") };

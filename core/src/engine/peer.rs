@@ -1,0 +1,184 @@
+//! What is known of one connected peer. All of it ends with the connection.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use katori_acl::{RecordId, ResourceId, Subject};
+
+use crate::document::{Peer, Summary};
+use crate::reconcile::{Entry, Exchange, Range};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Session {
+    /// Bytes sent that have not left the queue.
+    pub(super) queued: usize,
+    /// Documents of which something waits for the queue to get shorter.
+    pub(super) put_aside: BTreeSet<ResourceId>,
+    /// How the comparison of inventories stands.
+    pub(super) comparison: Comparison,
+    /// Subjects that the peer named and that wait for their turn, with what it has of each.
+    pub(super) to_open: BTreeMap<Subject, Entry>,
+    /// Subjects whose digest the peer was told one by one.
+    pub(super) told: BTreeSet<Subject>,
+    /// Subjects that the peer named one by one.
+    pub(super) named: BTreeSet<Subject>,
+    /// Subjects whose records the peer was asked for and has not answered yet.
+    pub(super) asked: BTreeSet<Subject>,
+    /// Those of them of which everything was asked for, content too.
+    pub(super) wanted: BTreeSet<Subject>,
+    /// Documents whose content the peer follows, and what it has of each.
+    live: BTreeMap<ResourceId, Peer>,
+    /// Documents of which the peer was told what is here.
+    version_sent: BTreeSet<ResourceId>,
+    /// Those of them of which it has not said what it has.
+    unanswered: BTreeSet<ResourceId>,
+    /// Documents of which the peer has something that is not durable here.
+    unsettled: BTreeSet<ResourceId>,
+    /// Records that the peer has.
+    pub(super) records: BTreeSet<RecordId>,
+    /// Documents in which the peer lost its role and may hand over once; the bytes it has.
+    pub(super) farewells: BTreeMap<ResourceId, usize>,
+    /// Documents of which the last was handed over, and is on its way.
+    pub(super) handed_over: BTreeSet<ResourceId>,
+    /// Documents in which changes of the peer wait for others.
+    pub(super) orphans_in: BTreeSet<ResourceId>,
+    /// Documents in which the peer was told that its role is lost.
+    pub(super) parted: BTreeSet<ResourceId>,
+    /// It was said that the two have come to rest.
+    pub(super) settled: bool,
+    /// How many subjects the peer named that are not known here.
+    pub(super) unknown: usize,
+}
+
+/// How far the comparison of two inventories is.
+///
+/// What is compared is what there was at the greeting. What was found to be equal by ranges is not listed by subject;
+/// a subject is singled out when something happens to it.
+#[derive(Debug, Default)]
+pub(super) struct Comparison {
+    /// The peer's greeting has come.
+    pub(super) greeted: bool,
+    pub(super) exchange: Option<Exchange>,
+    /// Ranges in which both have the same, apart from what was singled out. No two overlap.
+    pub(super) same: BTreeSet<Range>,
+    /// Subjects that are dealt with one by one.
+    singled_out: BTreeSet<Subject>,
+    /// Documents that changed here since the greeting: what the peer has of each if it turns out to have had the
+    /// same.
+    changed_meanwhile: BTreeMap<ResourceId, Peer>,
+}
+
+impl Session {
+    /// Whether a subject lies in a range in which both were found to have the same, and nothing has happened to it
+    /// since.
+    pub(super) fn is_in_same_range(&self, subject: &Subject) -> bool {
+        let before = self.comparison.same.range(..=Range::of(*subject)).next_back();
+        before.is_some_and(|range| range.contains(subject)) && !self.comparison.singled_out.contains(subject)
+    }
+
+    /// Takes a subject out of the range in which it is compared.
+    pub(super) fn single_out(&mut self, subject: Subject) {
+        self.comparison.singled_out.insert(subject);
+    }
+
+    /// Whether the comparison goes on.
+    pub(super) fn is_being_compared(&self) -> bool {
+        self.comparison.exchange.as_ref().is_some_and(|exchange| !exchange.is_over())
+    }
+
+    /// Notes what the peer has of a document that changes, if it turns out to have the same as was said here.
+    pub(super) fn note_changed_meanwhile(&mut self, document: ResourceId, known: impl FnOnce() -> Peer) {
+        if !self.comparison.singled_out.contains(&Subject::Resource(document)) {
+            self.comparison.changed_meanwhile.entry(document).or_insert_with(known);
+        }
+    }
+
+    /// The documents in a range that have changed since it was compared.
+    pub(super) fn changed_meanwhile(&mut self, range: &Range) -> BTreeMap<ResourceId, Peer> {
+        let within = |document: &ResourceId| range.contains(&Subject::Resource(*document));
+        self.comparison.changed_meanwhile.extract_if(.., |document, _| within(document)).collect()
+    }
+
+    /// What the peer was told of a subject is so no more.
+    pub(super) fn untell(&mut self, subject: Subject) {
+        self.single_out(subject);
+        self.told.remove(&subject);
+        if let Subject::Resource(document) = subject {
+            self.unfollow(&document);
+        }
+    }
+
+    /// What the peer has of a document whose content it follows.
+    pub(super) fn known(&self, document: &ResourceId) -> Option<&Peer> {
+        self.live.get(document)
+    }
+
+    /// The same, to note more of it; nothing if it does not follow the document.
+    pub(super) fn known_mut(&mut self, document: &ResourceId) -> Option<&mut Peer> {
+        self.live.get_mut(document)
+    }
+
+    /// Notes that the peer follows a document; returns what it is known to have of it.
+    pub(super) fn follow(&mut self, document: ResourceId) -> &mut Peer {
+        self.unanswered.remove(&document);
+        self.live.entry(document).or_default()
+    }
+
+    /// Notes that it does so no more, or that what it has is to be asked again; says whether it did.
+    pub(super) fn unfollow(&mut self, document: &ResourceId) -> bool {
+        self.version_sent.remove(document);
+        self.unanswered.remove(document);
+        self.unsettled.remove(document);
+        self.live.remove(document).is_some()
+    }
+
+    /// Notes that the peer was told what is here of a document.
+    pub(super) fn note_version_sent(&mut self, document: ResourceId) {
+        self.version_sent.insert(document);
+        if !self.live.contains_key(&document) {
+            self.unanswered.insert(document);
+        }
+    }
+
+    /// Whether the peer was told what is here of a document.
+    pub(super) fn was_sent_version(&self, document: &ResourceId) -> bool {
+        self.version_sent.contains(document)
+    }
+
+    /// Notes whether what the peer has of a document is durable here.
+    pub(super) fn note_settled(&mut self, document: ResourceId, summary: &Summary, storing: bool) {
+        let Some(known) = self.live.get(&document) else { return };
+        if !storing && summary.version.reaches(&known.version) {
+            self.unsettled.remove(&document);
+        } else {
+            self.unsettled.insert(document);
+        }
+    }
+
+    /// Whether records or versions of a document are under way between the two.
+    pub(super) fn is_exchanging(&self, document: ResourceId) -> bool {
+        let subject = Subject::Resource(document);
+        self.asked.contains(&subject)
+            || self.to_open.contains_key(&subject)
+            || self.unanswered.contains(&document)
+    }
+
+    /// How many exchanges are under way.
+    pub(super) fn exchanging(&self) -> usize {
+        self.asked.len() + self.unanswered.len()
+    }
+
+    /// Whether both have compared everything they share.
+    pub(super) fn is_compared(&self) -> bool {
+        self.comparison.greeted
+            && !self.is_being_compared()
+            && self.to_open.is_empty()
+            && self.asked.is_empty()
+            && self.unanswered.is_empty()
+    }
+
+    /// Whether, besides, all that the peer has is durable here.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_compared() && self.unsettled.is_empty()
+    }
+}
