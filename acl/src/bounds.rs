@@ -1,5 +1,5 @@
 //! Every bound of this crate, with its reason. None that decides what is *kept* depends on the order of
-//! arrival: where there are too many, the lowest ids stay.
+//! arrival: where there are too many, the lowest ids stay. There is one exception, [`MAX_ROSTER_OPERATIONS`].
 
 /// Longest record, payload and signature. `Keys` for 512 people and a `keep` of 1,024 ids fit; all other
 /// kinds stay under 1 KiB by their fields.
@@ -53,6 +53,11 @@ pub const MAX_EXCLUSIONS_PER_DEVICE: usize = 256;
 /// Operations of one member with equally many ancestors. An honest device signs one; the lowest ids stay, and
 /// those that kept operations build on.
 pub const MAX_ROSTER_FORKS: usize = 4;
+
+/// Operations of one roster in all: eight times what honest members sign before there is no room for an `Add`. Each
+/// knows its whole past, so these few are a hundred megabytes at worst. In a full roster the heaviest branch pays;
+/// which part of a flood is kept is the one thing here that the order of arrival may decide.
+pub const MAX_ROSTER_OPERATIONS: usize = 8 * MAX_ROSTER_LENGTH;
 
 /// Grants of one key in one name, in one resource and at one depth. The lowest ids stay, and those that kept
 /// grants build on. By key, so that a removed device takes no room from the others of its person.

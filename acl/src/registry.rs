@@ -2,7 +2,8 @@
 //!
 //! A record is worth storing if its signer could ever have held what it takes, by signatures alone: as if
 //! nothing had been revoked and nobody removed. So the stored set, like every answer, is a function of the
-//! set of records that came, and not of the order in which they did.
+//! set of records that came, and not of the order in which they did. The one exception is a roster that
+//! somebody floods (`log/total.rs`): of the flood, stores may keep different parts.
 
 mod forget;
 mod load;
@@ -30,7 +31,7 @@ use crate::records::{
 };
 use crate::role::Role;
 use resource::named_by;
-use waiting::{Awaited, Waiting};
+use waiting::{Awaited, Demand, Waiting};
 
 /// What became of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -183,7 +184,7 @@ impl Registry {
     /// Puts a record where it belongs, if it is worth storing. Returns those that had to go for it.
     fn place(&mut self, record: &VerifiedRecord) -> Result<Vec<RecordId>, Verdict> {
         let id = record.id();
-        let wanted = self.waiting.wants(id) || self.built_on.contains(&id);
+        let demand = Demand { waiting: &self.waiting, built_on: &self.built_on };
         match (record.record(), record.subject()) {
             (Record::RosterGenesis(genesis), Subject::Roster(roster)) => {
                 self.judge_founding(genesis)?;
@@ -195,7 +196,7 @@ impl Registry {
                 let Some(log) = self.rosters.log(&roster) else { return Err(missing) };
                 let judged = log.judge(operation, &self.rosters)?;
                 let log = self.rosters.log_mut(&roster).ok_or(missing)?;
-                log.insert(id, operation, judged, wanted)
+                log.insert(id, operation, judged, demand)
             }
             (Record::Genesis(genesis), Subject::Resource(resource)) => {
                 self.judge_genesis(genesis)?;
@@ -203,7 +204,10 @@ impl Registry {
                 Ok(Vec::new())
             }
             (Record::Keys(_), _) => Err(Verdict::Refused(Refusal::NotYet("keys of sealed content"))),
-            (record, Subject::Resource(resource)) => self.place_in(resource, id, record, wanted),
+            (record, Subject::Resource(resource)) => {
+                let wanted = demand.wants(id);
+                self.place_in(resource, id, record, wanted)
+            }
             (_, Subject::Roster(_)) => Err(Verdict::Refused(Refusal::WrongKind("a record of a resource"))),
         }
     }

@@ -1,6 +1,7 @@
 //! The stored operations of one roster, and which of them are worth storing.
 
 mod heads;
+mod total;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
@@ -8,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 use super::rosters::Rosters;
 use super::slots::{Admission, Slots};
 use super::voices::Voices;
-use super::waiting::Awaited;
+use super::waiting::{Awaited, Demand};
 use super::{Refusal, Verdict};
 use crate::bounds::{
     MAX_NESTING, MAX_RECOVERIES, MAX_ROSTER_FORKS, MAX_ROSTER_LENGTH, MAX_ROSTER_LENGTH_FOR_REMOVAL,
@@ -17,6 +18,7 @@ use crate::bounds::{
 use crate::ids::{PersonId, RecordId, RecoveryKey};
 use crate::records::{Capacity, Member, RosterAction, RosterGenesis, RosterKind, RosterOperation};
 use crate::roster::{Evaluated, Roster, StoredOperation, added, evaluate};
+use total::Total;
 
 /// Whose word an operation is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,26 +179,36 @@ impl RosterLog {
         id: RecordId,
         operation: &RosterOperation,
         judged: Judged,
-        wanted: bool,
+        demand: Demand<'_>,
     ) -> Result<Vec<RecordId>, Verdict> {
         let Judged { ancestors, generation } = judged;
-        let evicted = match self.slots.admit(slot(operation, &ancestors), id, wanted) {
+        let slot = slot(operation, &ancestors);
+        let (brought_in_by, hands) = self.brought_in_by(operation.author(), &ancestors);
+        let operation = operation.clone();
+        let stored = StoredOperation { operation, ancestors, generation, brought_in_by, hands };
+        let evicted = match self.slots.admit(slot, id, demand.wants(id)) {
             Admission::Full => return Err(Verdict::Refused(Refusal::TooMany("operations of one member"))),
-            Admission::Kept => None,
             Admission::Evicts(other) => Some(other),
+            Admission::Kept => match self.total_with(id, &stored, demand) {
+                Total::Fits => None,
+                Total::Instead(other) => Some(other),
+                Total::Full => {
+                    self.slots.remove(slot, id, &[]);
+                    return Err(Verdict::Refused(Refusal::TooMany("operations of one roster in all")));
+                }
+            },
         };
+        let operation = &stored.operation;
         for parent in &operation.previous {
             self.slots.add_child(*parent);
         }
-        let stored = StoredOperation { operation: operation.clone(), ancestors, generation };
+        if let Some(entry) = added(operation) {
+            let most = self.ever.entry(entry.member).or_insert(entry.capacity);
+            *most = entry.capacity.max(*most);
+        }
         self.operations.insert(id, stored);
         let dropped = evicted.map(|evicted| self.evict(evicted)).unwrap_or_default();
-        if dropped.is_empty() {
-            if let Some(entry) = added(operation) {
-                let most = self.ever.entry(entry.member).or_insert(entry.capacity);
-                *most = entry.capacity.max(*most);
-            }
-        } else {
+        if !dropped.is_empty() {
             self.note_ever();
         }
         self.invalidate();

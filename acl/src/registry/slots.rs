@@ -51,6 +51,11 @@ impl<K: Ord + Copy> Slots<K> {
         }
     }
 
+    /// Whether a kept record builds on this one.
+    pub(super) fn has_children(&self, id: &RecordId) -> bool {
+        self.children.contains_key(id)
+    }
+
     /// Notes that a kept record builds on this one.
     pub(super) fn add_child(&mut self, parent: RecordId) {
         *self.children.entry(parent).or_default() += 1;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::resource::rests_on;
 use crate::bounds::{MAX_WAITING, MAX_WAITING_BYTES, MAX_WAITING_BYTES_PER_SUBJECT, MAX_WAITING_PER_SUBJECT};
 use crate::ids::{PersonId, RecordId, ResourceId};
-use crate::records::{Record, Subject, VerifiedRecord};
+use crate::records::{Member, Record, Subject, VerifiedRecord};
 
 /// What a record waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +47,23 @@ impl Waiting {
     /// Whether some waiting record builds on this one.
     pub(super) fn wants(&self, id: RecordId) -> bool {
         self.built_on.contains_key(&id)
+    }
+
+    /// Whose operations wait for this one, or for another that waits for it. `None` is a recovery.
+    pub(super) fn authors_awaiting(&self, id: RecordId) -> BTreeSet<Option<Member>> {
+        let mut authors = BTreeSet::new();
+        let mut awaited = vec![id];
+        // What waits for a record was signed after it, and each waits for one, so this ends.
+        while let Some(id) = awaited.pop() {
+            for id in self.by_awaited.get(&Awaited::Record(id)).into_iter().flatten() {
+                let Some((record, _)) = self.records.get(id) else { continue };
+                if let Record::RosterOperation(operation) = record.record() {
+                    authors.insert(operation.author());
+                    awaited.push(*id);
+                }
+            }
+        }
+        authors
     }
 
     /// Keeps a record, unless there are too many: then of its subject the lowest ids stay.
@@ -119,6 +136,21 @@ impl Waiting {
             }
         }
         Some(record)
+    }
+}
+
+/// What records are needed for others that are not stored now.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Demand<'a> {
+    pub(super) waiting: &'a Waiting,
+    /// On what the records build that are being judged again.
+    pub(super) built_on: &'a BTreeSet<RecordId>,
+}
+
+impl Demand<'_> {
+    /// Whether one of them builds on this one.
+    pub(super) fn wants(&self, id: RecordId) -> bool {
+        self.waiting.wants(id) || self.built_on.contains(&id)
     }
 }
 

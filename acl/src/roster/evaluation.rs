@@ -28,6 +28,10 @@ pub(crate) struct StoredOperation {
     pub(crate) ancestors: BTreeSet<RecordId>,
     /// For a recovery, how many recoveries it makes with those it rests on; 0 for all else.
     pub(crate) generation: usize,
+    /// What brought its author in, in its own past; nothing for a recovery.
+    pub(crate) brought_in_by: Option<RecordId>,
+    /// Through how many hands its author's place has come since the genesis or a recovery; 0 for a recovery.
+    pub(crate) hands: usize,
 }
 
 /// Why an operation of a roster does not count.

@@ -15,6 +15,7 @@ mod certificates;
 mod clocks;
 mod delegation;
 mod elsewhere;
+mod floods;
 mod forgery;
 mod groups;
 mod invites;

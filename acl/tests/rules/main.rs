@@ -28,4 +28,5 @@ mod shelf;
 mod spaces;
 mod storing;
 mod story;
+mod total;
 mod world;

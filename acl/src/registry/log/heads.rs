@@ -59,6 +59,9 @@ impl RosterLog {
         let removals =
             std::iter::once_with(|| self.with_later(self.ids_of(|_, stored| answered && removes(stored))));
         let void = std::iter::once_with(|| self.unheeded(|id, _| void.contains_key(id)));
+        // Where somebody floods, all of it: others may have another part of it. By the founder everybody came.
+        let flooded = self.is_flooded() && member != self.founder();
+        let flood = std::iter::once_with(|| self.unheeded(|_, stored| flooded && theirs(stored)));
         let alone = std::iter::once_with(|| self.unheeded(|_, stored| own(stored)));
         // Then whoever it brought in and signed most: one, two, four of them and so on, so that this ends soon.
         let busiest = self.busiest(&brought);
@@ -67,7 +70,7 @@ impl RosterLog {
             let gone: BTreeSet<&Member> = busiest.iter().take(count).chain([&member]).collect();
             self.unheeded(|_, stored| stored.operation.author().is_some_and(|by| gone.contains(&by)))
         });
-        let left_out = removals.chain(void).chain(alone).chain(puppets);
+        let left_out = removals.chain(void).chain(flood).chain(alone).chain(puppets);
         self.first_that_fits(left_out, &needed, room, &theirs)
     }
 
