@@ -74,6 +74,7 @@ mod consequences;
 mod content;
 mod event;
 mod farewell;
+mod held;
 mod introduction;
 mod inventory;
 mod open_invite;
@@ -92,9 +93,9 @@ use katori_acl::{Access, DeviceId, InviteKey, PersonId, Registry, ResourceId, Re
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::document::{Batch, Document, Done, Summary, TakeInError, Turn, Want};
+use crate::document::{Batch, Document, Done, Summary, TakeInError, Turn, Want, serve_stored};
 use crate::identity::Identity;
-use crate::store::Write;
+use crate::store::{Storage, Write};
 use crate::time::Timestamp;
 use crate::wire::Size;
 
@@ -105,11 +106,12 @@ pub use farewell::FAREWELL_BYTES;
 pub use introduction::MAX_INTRODUCTION_BYTES;
 pub use open_invite::{InvitePurpose, JoinRequest, MAX_REQUESTS, OpenInvite, RequestState};
 pub use rows::{EngineError, Standing, StoredEngine, record_row};
+pub(crate) use rows::{STANDING_SUFFIX, accepted_row, check_row};
 
 use access::AccessChange;
 use audience::Acquaintances;
 use commit::Commits;
-use content::Held as HeldWork;
+use held::DocumentState;
 use inventory::Inventories;
 use peer::Session;
 
@@ -355,6 +357,27 @@ pub enum Outcome {
 }
 
 impl Task {
+    /// Carries the task out on what is stored, if that does without loading the document. Only for a document that is
+    /// not in memory.
+    #[must_use]
+    pub fn run_stored(&self, storage: &dyn Storage, document: &ResourceId) -> Option<Outcome> {
+        let done = match self {
+            Self::Serve(wants) => serve_stored(storage, document, wants),
+            Self::ForgetOrphans(_) => Ok(Some(Done::default())),
+            Self::Reevaluate { .. }
+            | Self::Flush
+            | Self::Ingest(_)
+            | Self::Vouch
+            | Self::Discharge
+            | Self::Reapply(_)
+            | Self::TakeIn(_) => return None,
+        };
+        match done {
+            Ok(done) => done.map(|done| Outcome::Done(Box::new(done))),
+            Err(error) => Some(Outcome::Failed(error.to_string())),
+        }
+    }
+
     /// Carries the task out.
     pub fn run(self, document: &mut Document, access: Arc<Access>) -> Outcome {
         let outdated = !matches!(self, Self::Reevaluate { .. }) && !document.note_access(&access);
@@ -378,24 +401,6 @@ impl Task {
         done.outdated = outdated;
         Outcome::Done(Box::new(done))
     }
-}
-
-/// What the engine holds of one document.
-#[derive(Debug)]
-struct DocumentState {
-    standing: Standing,
-    summary: Summary,
-    work: HeldWork,
-    /// Devices that handed over in a last session.
-    farewells: BTreeSet<DeviceId>,
-    /// Vouches that travel with a revocation signed here.
-    escort: Vec<Vec<u8>>,
-    /// This person left it: a new grant does not bring it back unasked.
-    given_up: bool,
-    /// What ended this person's role asked that its copy be dropped.
-    erase_asked: bool,
-    /// Of an offer: how many changes and bytes its peers say it has.
-    offered: Option<Size>,
 }
 
 /// See the module.
@@ -431,24 +436,11 @@ impl Engine {
     pub fn new(me: Arc<Identity>, stored: StoredEngine, seed: [u8; 32]) -> Self {
         let mut blocked = stored.blocked;
         blocked.remove(&me.person);
-        let documents = stored.documents.into_iter().map(|(id, row)| {
-            let state = DocumentState {
-                standing: row.standing,
-                summary: row.summary,
-                work: HeldWork::default(),
-                farewells: row.farewells,
-                escort: row.escort,
-                given_up: row.given_up,
-                erase_asked: row.erase_asked,
-                offered: None,
-            };
-            (id, state)
-        });
         Self {
             me,
             rng: ChaCha12Rng::from_seed(seed),
             registry: stored.registry,
-            documents: documents.collect(),
+            documents: stored.documents,
             receipts: stored.receipts,
             invites: stored.invites.into_iter().map(|invite| (invite.key, invite)).collect(),
             blocked,
@@ -519,7 +511,7 @@ impl Engine {
 
     /// The documents held here or offered, each with its standing and what it is in short.
     pub fn documents(&self) -> impl Iterator<Item = (ResourceId, Standing, &Summary)> {
-        self.documents.iter().map(|(id, state)| (*id, state.standing, &state.summary))
+        self.documents.iter().map(|(id, state)| (*id, state.standing, &*state.summary))
     }
 
     /// Devices with a connection.
@@ -553,7 +545,7 @@ impl Engine {
     /// How large a document on offer is, as a device that holds it says.
     #[must_use]
     pub fn offered_size(&self, document: ResourceId) -> Option<Size> {
-        self.documents.get(&document)?.offered
+        self.documents.get(&document)?.rare.offered
     }
 
     /// Whether this device belongs to somebody who is refused here.
@@ -599,6 +591,7 @@ impl Engine {
             Timer::CutOff(peer) => self.cut_off_due(now, peer),
             Timer::Expiry => {
                 self.expire(now);
+                self.documents.values_mut().for_each(DocumentState::rest);
                 self.schedule(now + EXPIRY_CHECK, Timer::Expiry);
             }
         }

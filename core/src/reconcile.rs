@@ -17,11 +17,13 @@
 //! # Why a hash tree
 //!
 //! The fingerprint of a range is BLAKE3 over the ids and digests in it, by way of the tree's nodes. The crates
-//! that do this (`negentropy`, and `rbsr` over any monoid) add up the hashes of the elements modulo 2^256, which
-//! makes any range cheap to sum up. But a sum is no collision-resistant hash: whoever may add subjects and
-//! changes chooses the summands, and finds a set with a given sum far below 2^128 steps (Wagner, "A Generalized
-//! Birthday Problem", 2002). An insider could in this way make a set with a revocation and one without look the
-//! same, and the revocation would never be asked for. With a hash tree that is a collision of BLAKE3.
+//! that do this, `negentropy` and `rbsr`, add up the hashes of the elements modulo 2^256, which makes any range
+//! cheap to sum up. But a sum is no collision-resistant hash: whoever may add subjects and changes chooses the
+//! summands, and finds a set with a given sum far below 2^128 steps (Wagner, "A Generalized Birthday Problem",
+//! 2002). An insider could in this way make a set with a revocation and one without look the same, and the
+//! revocation would never be asked for. A secret key in the hashes helps only as long as nobody inside has it,
+//! and one for each pair of peers would hash everything again for each. With a hash tree it takes a collision of
+//! BLAKE3.
 //!
 //! # Bounds
 //!

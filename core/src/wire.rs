@@ -237,6 +237,9 @@ pub fn frame_name(kind: u8) -> &'static str {
         4 => "version",
         5 => "changes",
         6 => "receipt",
+        7 => "greeting",
+        8 => "ranges",
+        9 => "want",
         _ => "other",
     }
 }

@@ -127,7 +127,12 @@ impl Summary {
     /// Reads the summary of a stored document, if it has one, without loading it.
     pub fn read(storage: &dyn Storage, document: &ResourceId) -> Result<Option<Self>, LoadError> {
         let Some(bytes) = storage.get(Table::Documents, &state_key(document))? else { return Ok(None) };
-        Ok(Some(State::decode(&bytes)?.summary))
+        Ok(Some(Self::decode(&bytes)?))
+    }
+
+    /// The summary in a document's row of state.
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        State::decode(bytes).map(|state| state.summary)
     }
 }
 

@@ -437,12 +437,17 @@ impl Engine {
     /// Who may read again is given another last session, should the role be lost once more.
     fn renew_farewells(&mut self, now: Timestamp, document: ResourceId) {
         let Some(state) = self.documents.get(&document) else { return };
-        let back: Vec<DeviceId> =
-            state.farewells.iter().copied().filter(|device| self.may_read(now, document, device)).collect();
+        let back: Vec<DeviceId> = state
+            .rare
+            .farewells
+            .iter()
+            .copied()
+            .filter(|device| self.may_read(now, document, device))
+            .collect();
         if let Some(state) = self.documents.get_mut(&document)
             && !back.is_empty()
         {
-            state.farewells.retain(|device| !back.contains(device));
+            state.rare.farewells.retain(|device| !back.contains(device));
             let row = state.row(document);
             self.write([row]);
         }

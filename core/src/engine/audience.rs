@@ -1,40 +1,80 @@
 //! Who may sync what: the audience of a peer, and the devices that may connect at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use katori_acl::{DeviceId, ResourceId, ResourceKind, Role, Subject};
+use katori_acl::{Access, DeviceId, ResourceId, ResourceKind, Role, Subject};
 
 use super::rows::receipt_row;
 use super::{Action, CloseReason, Engine, Event, Standing};
 use crate::time::Timestamp;
 
-/// Which devices each document lets in, counted, so that a change of one document costs that document alone.
+/// The devices that a document lets in, each with whether it may read it now.
+pub(super) type Circle = BTreeMap<DeviceId, bool>;
+
+/// Which devices the documents let in. Most documents let in the same as others, so each such circle is kept once, with
+/// the number of its documents, and a change of one document costs that document alone.
 #[derive(Debug, Default)]
 pub(super) struct Acquaintances {
-    of: BTreeMap<ResourceId, BTreeMap<DeviceId, bool>>,
-    /// For each device: documents in which it ever had a role, and those in which it has one now.
+    circles: BTreeMap<Arc<Circle>, usize>,
+    /// For each device: circles in which it ever had a role, and those in which it has one now.
     counts: BTreeMap<DeviceId, (usize, usize)>,
+    /// What was found out last: documents that come one after the other mostly let in the same.
+    last: Option<(Arc<Access>, bool, Arc<Circle>)>,
     told: (BTreeSet<DeviceId>, BTreeSet<DeviceId>),
 }
 
 impl Acquaintances {
-    /// Notes the devices of a document, each with whether it may read it now.
-    fn note(&mut self, document: ResourceId, devices: BTreeMap<DeviceId, bool>) {
-        for (device, reads) in self.of.remove(&document).unwrap_or_default() {
-            if let Some((ever, now)) = self.counts.get_mut(&device) {
-                *ever -= 1;
-                *now -= usize::from(reads);
-                if *ever == 0 {
-                    self.counts.remove(&device);
+    /// Notes whom a document lets in, in place of what was noted before: nobody if its grants are not answered for here, and nobody now if it was left.
+    fn note(&mut self, of: &mut Option<Arc<Circle>>, access: Option<Arc<Access>>, left: bool) {
+        let circle = access.map(|access| match &self.last {
+            Some((last, was_left, circle)) if Arc::ptr_eq(last, &access) && *was_left == left => {
+                Arc::clone(circle)
+            }
+            _ => {
+                let readers = access.devices().filter(|(_, standing)| standing.ever >= Some(Role::Read));
+                let reads = |role| role >= Some(Role::Read) && !access.deleted && !left;
+                let circle: Circle =
+                    readers.map(|(device, standing)| (device, reads(standing.role))).collect();
+                let known = self.circles.get_key_value(&circle).map(|(known, _)| Arc::clone(known));
+                let circle = known.unwrap_or_else(|| Arc::new(circle));
+                self.last = Some((access, left, Arc::clone(&circle)));
+                circle
+            }
+        });
+        let before = std::mem::replace(of, circle.clone());
+        if before == circle {
+            return;
+        }
+        // The new one first, so that a device in both is never taken for gone.
+        if let Some(circle) = circle {
+            let documents = self.circles.entry(Arc::clone(&circle)).or_default();
+            *documents += 1;
+            if *documents == 1 {
+                for (device, reads) in &*circle {
+                    let (ever, now) = self.counts.entry(*device).or_default();
+                    *ever += 1;
+                    *now += usize::from(*reads);
                 }
             }
         }
-        for (device, reads) in &devices {
-            let (ever, now) = self.counts.entry(*device).or_default();
-            *ever += 1;
-            *now += usize::from(*reads);
+        if let Some(before) = before
+            && let Some(documents) = self.circles.get_mut(&before)
+        {
+            *documents -= 1;
+            if *documents == 0 {
+                self.circles.remove(&before);
+                for (device, reads) in &*before {
+                    if let Some((ever, now)) = self.counts.get_mut(device) {
+                        *ever -= 1;
+                        *now -= usize::from(*reads);
+                        if *ever == 0 {
+                            self.counts.remove(device);
+                        }
+                    }
+                }
+            }
         }
-        self.of.insert(document, devices);
     }
 }
 
@@ -218,19 +258,14 @@ impl Engine {
     /// that.
     pub(super) fn tell_peers(&mut self, documents: impl IntoIterator<Item = ResourceId>) {
         for document in documents {
-            let mut devices = BTreeMap::new();
-            let access = self.registry.access(document);
-            let standing_here = self.standing(document);
+            let standing = self.standing(document);
             // Those with whom something was shared once may still bring something new.
-            let left = standing_here == Standing::Left;
-            if let Some(access) = access.filter(|_| left || standing_here.has_records()) {
-                for (device, standing) in access.devices() {
-                    if standing.ever >= Some(Role::Read) {
-                        devices.insert(device, standing.role >= Some(Role::Read) && !access.deleted && !left);
-                    }
-                }
+            let left = standing == Standing::Left;
+            let access = Some(document).filter(|_| left || standing.has_records());
+            let access = access.and_then(|document| self.registry.access(document));
+            if let Some(state) = self.documents.get_mut(&document) {
+                self.acquaintances.note(&mut state.circle, access, left);
             }
-            self.acquaintances.note(document, devices);
         }
         let own = self.registry.roster(self.me.person);
         let mut wanted: BTreeSet<DeviceId> =

@@ -68,10 +68,49 @@ pub(super) struct Held {
     pub(super) forget_orphans: BTreeSet<DeviceId>,
 }
 
+impl Held {
+    /// Nothing at all.
+    pub(super) const NOTHING: Self = Self {
+        phase: Phase::Idle,
+        reevaluate: None,
+        dirty: false,
+        commands: Vec::new(),
+        ingest: BTreeMap::new(),
+        let_in: false,
+        received: BTreeMap::new(),
+        discharge: false,
+        discharge_postponed: None,
+        reapply: None,
+        tell_version: BTreeSet::new(),
+        reapply_turn: None,
+        serve: BTreeSet::new(),
+        hand_over: BTreeSet::new(),
+        forget_orphans: BTreeSet::new(),
+    };
+
+    /// Whether nothing waits, and nothing is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.phase == Phase::Idle
+            && self.reevaluate.is_none()
+            && !self.dirty
+            && self.commands.is_empty()
+            && self.ingest.is_empty()
+            && self.received.is_empty()
+            && !self.discharge
+            && self.discharge_postponed.is_none()
+            && self.reapply.is_none()
+            && self.reapply_turn.is_none()
+            && self.tell_version.is_empty()
+            && self.serve.is_empty()
+            && self.hand_over.is_empty()
+            && self.forget_orphans.is_empty()
+    }
+}
+
 impl Engine {
     /// Begins a document's next task, if none is under way.
     pub(super) fn advance(&mut self, now: Timestamp, document: ResourceId) {
-        if self.failed.is_some() {
+        if self.failed.is_some() || self.documents.get(&document).is_none_or(|state| state.work.is_idle()) {
             return;
         }
         let Some(access) = self.registry.access(document) else { return };
@@ -242,7 +281,8 @@ impl Engine {
         self.before_change(now, document);
         self.inventories.touch(Subject::Resource(document));
         let Some(state) = self.documents.get_mut(&document) else { return };
-        let Summary { forks, held, .. } = std::mem::replace(&mut state.summary, done.summary);
+        let (forks, held) = (state.summary.forks, state.summary.held);
+        state.summary.set(done.summary);
         let now_held = state.summary.held;
         state.work.phase = Phase::Storing;
         let forked = state.summary.forks > forks;
@@ -272,7 +312,7 @@ impl Engine {
             if !done.escort.is_empty()
                 && let Some(state) = self.documents.get_mut(&document)
             {
-                state.escort = done.escort;
+                state.rare.escort = done.escort;
                 let row = state.row(document);
                 self.write([row]);
             }

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use katori_acl::{DeviceId, Grant, Record, RecordId, ResourceId, ResourceKind, Subject};
+use katori_acl::{DeviceId, Grant, Record, RecordId, ResourceId, ResourceKind, Subject, VerifiedRecord};
 
 use super::content::{Phase, everything};
 use super::{Engine, MAX_UNKNOWN_SUBJECTS, Standing};
@@ -140,12 +140,9 @@ impl Engine {
         let Some(inventory) = self.inventories.kept.get_mut(&peer) else { return };
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         let Some(exchange) = &mut session.comparison.exchange else { return };
-        let Turn { messages, findings } = match step(exchange, &mut inventory.tree) {
-            Ok(turn) => turn,
-            Err(OverBudget) => {
-                self.suspicious(peer, "questions about ranges without end");
-                return;
-            }
+        let Ok(Turn { messages, findings }) = step(exchange, &mut inventory.tree) else {
+            self.suspicious(peer, "questions about ranges without end");
+            return;
         };
         for message in messages {
             self.send(peer, &Frame::Ranges { message });
@@ -457,11 +454,13 @@ impl Engine {
 
     /// Notes the documents and spaces of which a grant among these records ends by the clock.
     pub(super) fn note_expiring(&mut self, ids: impl IntoIterator<Item = RecordId>) {
-        let registry = &self.registry;
-        self.expiring.extend(ids.into_iter().filter_map(|id| match registry.record(&id)?.record() {
-            Record::Grant(Grant { expires: Some(_), resource, .. }) => Some(*resource),
-            _ => None,
-        }));
+        for id in ids {
+            if let Some(Record::Grant(Grant { expires: Some(_), resource, .. })) =
+                self.registry.record(&id).map(VerifiedRecord::record)
+            {
+                self.expiring.insert(*resource);
+            }
+        }
     }
 
     /// The same for everything that is stored.

@@ -1,9 +1,9 @@
-//! What a driver asks to decide what it keeps in memory.
+//! What a driver asks: what it must keep in memory, and what still has to leave this device.
 
-use katori_acl::ResourceId;
+use katori_acl::{DeviceId, ResourceId};
 
 use super::Engine;
-use super::content::Phase;
+use super::content::{Phase, covers};
 use crate::wire::Size;
 
 impl Engine {
@@ -20,5 +20,28 @@ impl Engine {
     pub fn stored_size(&self, document: ResourceId) -> Size {
         let summary = self.documents.get(&document).map(|state| &state.summary);
         summary.map_or_else(Size::default, |summary| Size { changes: summary.changes, bytes: summary.bytes })
+    }
+
+    /// Whether a connected device has not said yet what it has of everything that it may have.
+    #[must_use]
+    pub fn is_comparing(&self, peer: DeviceId) -> bool {
+        self.sessions.get(&peer).is_some_and(|session| !session.is_compared())
+    }
+
+    /// The documents that a connected device holds and of which it has not said to have made durable what is shown
+    /// here.
+    #[must_use]
+    pub fn behind(&self, peer: DeviceId) -> Vec<ResourceId> {
+        let Some(session) = self.sessions.get(&peer) else { return Vec::new() };
+        let is_behind = |document: &ResourceId| {
+            let Some(state) = self.documents.get(document) else { return false };
+            let receipt = self.receipts.get(&(*document, peer));
+            let holds = receipt.is_some() || session.known(document).is_some();
+            holds
+                && state.standing.has_content()
+                && !covers(receipt.map(Vec::as_slice).unwrap_or_default(), &state.summary.heads)
+                && self.access(*document).is_some_and(|access| access.role_of_device(&peer).is_some())
+        };
+        self.documents.keys().filter(|document| is_behind(document)).copied().collect()
     }
 }

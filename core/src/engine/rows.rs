@@ -11,7 +11,8 @@ use katori_acl::{
 };
 use thiserror::Error;
 
-use super::{DocumentState, InvitePurpose, JoinRequest, MAX_REQUESTS, OpenInvite, RequestState};
+use super::held::{DocumentState, Resting};
+use super::{InvitePurpose, JoinRequest, MAX_REQUESTS, OpenInvite, RequestState};
 use crate::document::{LoadError, Summary};
 use crate::store::{Storage, StoreError, Table, Write};
 use crate::vouch::MAX_VOUCH_BYTES;
@@ -19,6 +20,8 @@ use crate::vouch::MAX_VOUCH_BYTES;
 const ROW_VERSION: u8 = 1;
 /// Devices or heads listed in one row.
 const MAX_LISTED: usize = 1 << 16;
+/// Bytes of rows read at a time when a store is opened.
+const PAGE_BYTES: usize = 1 << 20;
 /// The row in [`Table::Settings`] that lists whom this device refuses.
 const BLOCKED_ROW: &[u8] = b"blocked";
 
@@ -75,22 +78,11 @@ pub enum EngineError {
     Document(#[from] LoadError),
 }
 
-/// A document's row and summary.
-#[derive(Debug)]
-pub(super) struct DocumentRow {
-    pub(super) standing: Standing,
-    pub(super) farewells: BTreeSet<DeviceId>,
-    pub(super) escort: Vec<Vec<u8>>,
-    pub(super) given_up: bool,
-    pub(super) erase_asked: bool,
-    pub(super) summary: Summary,
-}
-
 /// Everything an engine begins with.
 #[derive(Debug, Default)]
 pub struct StoredEngine {
     pub(super) registry: Registry,
-    pub(super) documents: BTreeMap<ResourceId, DocumentRow>,
+    pub(super) documents: BTreeMap<ResourceId, DocumentState>,
     pub(super) receipts: BTreeMap<(ResourceId, DeviceId), Vec<ChangeHash>>,
     pub(super) invites: Vec<OpenInvite>,
     pub(super) blocked: BTreeSet<PersonId>,
@@ -114,8 +106,11 @@ impl DocumentState {
             Standing::Erased => 6,
             Standing::Rejected => 7,
         };
-        writer.byte(ROW_VERSION).byte(standing).list(&self.farewells, |writer, device| device.encode(writer));
-        writer.list(&self.escort, |writer, vouch| {
+        writer
+            .byte(ROW_VERSION)
+            .byte(standing)
+            .list(&self.rare.farewells, |writer, device| device.encode(writer));
+        writer.list(&self.rare.escort, |writer, vouch| {
             writer.bytes(vouch);
         });
         writer.byte(u8::from(self.given_up)).byte(u8::from(self.erase_asked));
@@ -124,7 +119,7 @@ impl DocumentState {
 }
 
 /// Reads a document's row; its summary is in another.
-fn read_row(bytes: &[u8]) -> Result<DocumentRow, DecodeError> {
+fn read_row(bytes: &[u8]) -> Result<DocumentState, DecodeError> {
     let mut reader = Reader::new(bytes);
     check_version(&mut reader)?;
     let standing = match reader.byte()? {
@@ -138,12 +133,17 @@ fn read_row(bytes: &[u8]) -> Result<DocumentRow, DecodeError> {
         7 => Standing::Rejected,
         found => return Err(DecodeError::Unknown { what: "standing", found: found.into() }),
     };
-    let farewells = reader.list("devices", MAX_LISTED, DeviceId::decode)?.into_iter().collect();
+    let mut state = DocumentState::new(standing);
+    let farewells = reader.list("devices", MAX_LISTED, DeviceId::decode)?;
     let escort =
         reader.list("vouches", MAX_LISTED, |reader| Ok(reader.bytes("vouch", MAX_VOUCH_BYTES)?.to_vec()))?;
-    let (given_up, erase_asked) = (reader.byte()? == 1, reader.byte()? == 1);
+    if !farewells.is_empty() || !escort.is_empty() {
+        state.rare.farewells.extend(farewells);
+        state.rare.escort = escort;
+    }
+    (state.given_up, state.erase_asked) = (reader.byte()? == 1, reader.byte()? == 1);
     reader.finish()?;
-    Ok(DocumentRow { standing, farewells, escort, given_up, erase_asked, summary: Summary::default() })
+    Ok(state)
 }
 
 fn check_version(reader: &mut Reader<'_>) -> Result<(), DecodeError> {
@@ -303,6 +303,31 @@ fn read_blocked(bytes: &[u8]) -> Result<BTreeSet<PersonId>, DecodeError> {
     Ok(blocked)
 }
 
+/// What the key of a document's row ends with.
+pub(crate) const STANDING_SUFFIX: &[u8] = b"standing";
+
+/// Whether a row of the engine's can be read; rows that are not the engine's are not looked at.
+pub(crate) fn check_row(table: Table, key: &[u8], bytes: &[u8]) -> Result<(), DecodeError> {
+    if table == Table::Documents && key.ends_with(STANDING_SUFFIX) {
+        read_row(bytes)?;
+    } else if table == Table::Receipts {
+        read_receipt(key, bytes)?;
+    } else if table == Table::Invites {
+        OpenInvite::read(key, bytes)?;
+    } else if table == Table::Settings && key == BLOCKED_ROW {
+        read_blocked(bytes)?;
+    }
+    Ok(())
+}
+
+/// The row of a document whose own is lost, but whose content is here.
+pub(crate) fn accepted_row(document: ResourceId) -> Write {
+    let mut writer = Writer::new();
+    let none: [(); 0] = [];
+    writer.byte(ROW_VERSION).byte(2).list(none, |_, ()| ()).list(none, |_, ()| ()).byte(0).byte(0);
+    Write::Put { table: Table::Documents, key: standing_key(document), value: writer.finish() }
+}
+
 impl StoredEngine {
     /// Reads what an engine begins with. Every signature is checked again.
     pub fn read(storage: &dyn Storage) -> Result<Self, EngineError> {
@@ -317,24 +342,12 @@ impl StoredEngine {
             tracing::error!(records = left.len(), first, "signed records in the store count no more");
         }
         stored.registry = registry;
-        for (key, bytes) in storage.scan(Table::Documents, &[])? {
-            let Some((id, b"standing")) = key.split_first_chunk::<32>() else { continue };
-            let id = ResourceId::from_bytes(*id);
-            let summary = match Summary::read(storage, &id) {
-                Ok(summary) => summary.unwrap_or_default(),
-                Err(LoadError::Store(error)) => return Err(error.into()),
-                Err(error) => {
-                    // One damaged document does not keep the others from opening; it says so when it is opened.
-                    tracing::error!(document = %id, %error, "the summary of a document is damaged");
-                    Summary::default()
-                }
-            };
-            stored.documents.insert(id, DocumentRow { summary, ..read_row(&bytes)? });
-        }
-        for (key, bytes) in storage.scan(Table::Receipts, &[])? {
-            let (ids, heads) = read_receipt(&key, &bytes)?;
+        stored.read_documents(storage)?;
+        for_each(storage, Table::Receipts, |key, bytes| {
+            let (ids, heads) = read_receipt(key, bytes)?;
             stored.receipts.insert(ids, heads);
-        }
+            Ok(())
+        })?;
         for (key, bytes) in storage.scan(Table::Invites, &[])? {
             match OpenInvite::read(&key, &bytes) {
                 Ok(invite) => stored.invites.push(invite),
@@ -346,5 +359,53 @@ impl StoredEngine {
             stored.blocked = read_blocked(&bytes)?;
         }
         Ok(stored)
+    }
+
+    fn read_documents(&mut self, storage: &dyn Storage) -> Result<(), EngineError> {
+        // The two rows of a document stand beside each other, its standing first.
+        let mut last: Option<(ResourceId, DocumentState)> = None;
+        let mut documents = Vec::new();
+        for_each(storage, Table::Documents, |key, bytes| {
+            match key.split_first_chunk::<32>() {
+                Some((id, b"standing")) => {
+                    documents.extend(last.replace((ResourceId::from_bytes(*id), read_row(bytes)?)));
+                }
+                Some((id, b"state")) => {
+                    let found = last.as_mut().filter(|(last, _)| last.as_bytes() == id);
+                    let Some((id, state)) = found else { return Ok(()) };
+                    match Summary::decode(bytes) {
+                        Ok(summary) => state.summary = Resting::new(&summary),
+                        // One damaged document does not keep the others from opening; it says so when it is opened.
+                        Err(error) => {
+                            tracing::error!(document = %id, %error, "the summary of a document is damaged");
+                        }
+                    }
+                }
+                _ => {}
+            }
+            Ok(())
+        })?;
+        documents.extend(last);
+        self.documents = documents.into_iter().collect();
+        Ok(())
+    }
+}
+
+/// Looks at every entry of a table, a page at a time.
+fn for_each(
+    storage: &dyn Storage,
+    table: Table,
+    mut look: impl FnMut(&[u8], &[u8]) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let mut after: Option<Vec<u8>> = None;
+    loop {
+        let page = storage.page(table, &[], after.as_deref(), PAGE_BYTES)?;
+        for (key, bytes) in &page {
+            look(key, bytes)?;
+        }
+        match page.into_iter().next_back() {
+            Some((last, _)) => after = Some(last),
+            None => return Ok(()),
+        }
     }
 }

@@ -50,15 +50,15 @@ impl Engine {
             // It had its last session.
             if used > 0
                 && let Some(state) = self.documents.get_mut(&document)
-                && state.farewells.insert(peer)
+                && state.rare.farewells.insert(peer)
             {
                 let row = state.row(document);
                 self.write([row]);
             }
         }
-        for state in self.documents.values_mut() {
-            state.work.serve.remove(&peer);
-            state.work.hand_over.remove(&peer);
+        for work in self.documents.values_mut().filter_map(|state| state.work.waiting()) {
+            work.serve.remove(&peer);
+            work.hand_over.remove(&peer);
         }
         for document in session.orphans_in {
             if let Some(state) = self.documents.get_mut(&document) {
@@ -241,7 +241,7 @@ impl Engine {
             && let Some(state) = self.documents.get_mut(&document)
             && state.standing == Standing::Offered
         {
-            state.offered = size;
+            state.rare.offered = size;
         }
     }
 

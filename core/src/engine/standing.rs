@@ -142,16 +142,7 @@ impl Engine {
 
     /// Changes a document's standing, in the next change of access.
     pub(super) fn set_standing(&mut self, document: ResourceId, standing: Standing) {
-        let state = self.documents.entry(document).or_insert_with(|| DocumentState {
-            standing,
-            summary: crate::document::Summary::default(),
-            work: super::content::Held::default(),
-            farewells: BTreeSet::new(),
-            escort: Vec::new(),
-            given_up: false,
-            erase_asked: false,
-            offered: None,
-        });
+        let state = self.documents.entry(document).or_insert_with(|| DocumentState::new(standing));
         self.inventories.touch_access(Subject::Resource(document));
         if let Some(space) = self.registry.space_of(document) {
             self.inventories.touch_access(Subject::Resource(space));
@@ -172,8 +163,8 @@ impl Engine {
     /// Lets go of a document's content in memory; what was under way with it is answered to nobody.
     fn drop_content(&mut self, document: ResourceId) {
         let Some(state) = self.documents.get_mut(&document) else { return };
-        let held = std::mem::take(&mut state.work);
-        state.summary = crate::document::Summary::default();
+        let held = state.work.take();
+        state.summary.set(crate::document::Summary::default());
         self.receipts.retain(|(of, _), _| *of != document);
         for (peer, bytes) in held.received {
             self.act(Action::Consumed { peer, bytes });

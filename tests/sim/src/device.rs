@@ -134,6 +134,11 @@ impl Device {
     }
 
     pub(crate) fn work(&mut self, document: ResourceId, work: Work) -> Outcome {
+        if !self.documents.contains_key(&document)
+            && let Some(outcome) = work.task.run_stored(&self.store, &document)
+        {
+            return outcome;
+        }
         work.task.run(self.load(document), work.access)
     }
 

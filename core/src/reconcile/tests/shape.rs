@@ -66,6 +66,9 @@ fn a_range_has_the_fingerprint_of_the_set_of_what_is_in_it() {
         for subject in set.keys().step_by(200).copied().chain([subject(rng, clustered)]) {
             let mut range = Range::WHOLE;
             while let Some((lower, upper)) = range.halves() {
+                let (in_lower, in_upper) = whole.refreshed(&range).halves(&range);
+                let halves = [in_lower.summary(), in_upper.summary()];
+                assert_eq!(halves, [whole.summary(&lower), whole.summary(&upper)]);
                 range = if lower.contains(&subject) { lower } else { upper };
                 let inside: Set = set
                     .iter()

@@ -1,0 +1,100 @@
+//! A summary in few bytes, as it is kept in memory of the many documents that rest. It never leaves the process.
+
+use std::sync::Arc;
+
+use automerge::ChangeHash;
+use katori_acl::RecordId;
+use katori_acl::codec::{DecodeError, Reader, Writer};
+
+use super::{Summary, Turn};
+use crate::version::VersionVector;
+
+/// Heads and vouches of one summary.
+const MAX_LISTED: usize = 1 << 20;
+
+/// The summary in short; nothing for that of an empty document.
+#[must_use]
+pub(crate) fn pack_summary(summary: &Summary) -> Box<[u8]> {
+    if *summary == Summary::default() {
+        return Box::default();
+    }
+    let mut writer = Writer::new();
+    let heads = |writer: &mut Writer, heads: &[ChangeHash]| {
+        writer.list(heads, |writer, head| {
+            writer.raw(&head.0);
+        });
+    };
+    heads(&mut writer, &summary.stored_heads);
+    // Mostly everything is shown.
+    let same = summary.heads == summary.stored_heads;
+    writer.byte(u8::from(same));
+    if !same {
+        heads(&mut writer, &summary.heads);
+    }
+    summary.version.encode(&mut writer);
+    writer.list(&summary.vouches, |writer, id| id.encode(writer));
+    writer.uint(summary.changes).uint(summary.bytes).uint(summary.held).uint(summary.forks);
+    writer.byte(u8::from(summary.owes_vouch)).byte(summary.owes_reapply.map_or(0, Turn::to_byte));
+    writer.finish().into()
+}
+
+/// The summary that was packed.
+#[must_use]
+pub(crate) fn unpack_summary(packed: &[u8]) -> Summary {
+    if packed.is_empty() {
+        return Summary::default();
+    }
+    read(&mut Reader::new(packed)).unwrap_or_else(|error| {
+        // These bytes were made here a moment ago.
+        tracing::error!(%error, "a packed summary does not unpack");
+        Summary::default()
+    })
+}
+
+fn read(reader: &mut Reader<'_>) -> Result<Summary, DecodeError> {
+    let heads =
+        |reader: &mut Reader<'_>| reader.list("heads", MAX_LISTED, |reader| reader.array().map(ChangeHash));
+    let stored_heads = heads(reader)?;
+    let shown = if reader.byte()? == 1 { stored_heads.clone() } else { heads(reader)? };
+    Ok(Summary {
+        stored_heads,
+        heads: shown,
+        version: Arc::new(VersionVector::decode(reader)?),
+        vouches: reader.list("vouches", MAX_LISTED, RecordId::decode)?,
+        changes: reader.uint()?,
+        bytes: reader.uint()?,
+        held: reader.uint()?,
+        forks: reader.uint()?,
+        owes_vouch: reader.byte()? == 1,
+        owes_reapply: Turn::from_byte(reader.byte()?)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_comes_back_as_it_was() {
+        let head = |byte| ChangeHash([byte; 32]);
+        let mut version = VersionVector::default();
+        version.raise(&[7; 48], 3, head(1));
+        let mut summary = Summary {
+            stored_heads: vec![head(1), head(2)],
+            heads: vec![head(1)],
+            version: Arc::new(version),
+            vouches: vec![RecordId::from_bytes([4; 32])],
+            changes: 300,
+            bytes: 70_000,
+            held: 1,
+            forks: 2,
+            owes_vouch: true,
+            owes_reapply: Some(Turn::Person),
+        };
+        assert_eq!(unpack_summary(&pack_summary(&summary)), summary);
+        summary.heads = summary.stored_heads.clone();
+        assert_eq!(unpack_summary(&pack_summary(&summary)), summary);
+        assert!(pack_summary(&Summary::default()).is_empty());
+        assert_eq!(unpack_summary(&[]), Summary::default());
+    }
+}
