@@ -1,4 +1,8 @@
 //! Who may do what in one document, space or shelf: the evaluation of its grants.
+//!
+//! Of documents that nobody granted anything in there may be a hundred thousand, and who may do what is the same in
+//! all that have one owner and one space. So [`Rights`] say nothing that is one document's alone, and are shared;
+//! [`Access`] adds the document's own id and name.
 
 mod explain;
 mod forest;
@@ -7,9 +11,12 @@ mod standing;
 pub use explain::{Chain, ChainLink, Explanation, Missing, Principal};
 pub use forest::LinkStatus;
 pub(crate) use forest::{Forest, lasts};
+use standing::OWNERS_RANK;
 pub use standing::Standing;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
+use std::sync::Arc;
 
 use crate::bounds::MAX_NESTING;
 use crate::ids::{DeviceId, InviteKey, PersonId, RecordId, ResourceId};
@@ -22,14 +29,52 @@ use crate::role::Role;
 pub struct Access {
     /// Of what.
     pub resource: ResourceId,
+    /// The name it was born with.
+    pub name: String,
+    rights: Arc<Rights>,
+}
+
+impl Access {
+    pub(crate) fn new(resource: ResourceId, name: String, rights: Arc<Rights>) -> Self {
+        Self { resource, name, rights }
+    }
+
+    /// Who may do what, without what is this document's alone.
+    #[must_use]
+    pub fn rights(&self) -> &Arc<Rights> {
+        &self.rights
+    }
+}
+
+impl Deref for Access {
+    type Target = Rights;
+
+    fn deref(&self) -> &Rights {
+        &self.rights
+    }
+}
+
+/// Of what a resource is one, by its genesis: those that have no other record are all of one class if these are
+/// the same, and then everybody may do the same in them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccessClass {
+    /// Whose it is: a person, or a group.
+    pub owner: PersonId,
+    /// Document, space or shelf.
+    pub kind: ResourceKind,
+    /// The space it was born in.
+    pub space: Option<ResourceId>,
+}
+
+/// Who may do what in a document, space or shelf, or in each of those of one [`AccessClass`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rights {
     /// Document, space or shelf.
     pub kind: ResourceKind,
     /// The space it was born in, whose grants apply here too.
     pub space: Option<ResourceId>,
     /// Whose it is: a person, or a group.
     pub owner: PersonId,
-    /// The name it was born with.
-    pub name: String,
     /// Whether its owner, or that of its space, has deleted it. Then nobody has a role.
     pub deleted: bool,
     persons: BTreeMap<PersonId, Standing>,
@@ -77,16 +122,23 @@ pub struct Exclusion {
     pub reason: String,
 }
 
-impl Access {
-    pub(crate) fn evaluate(set: &ResourceSet, rosters: &Rosters, space: Option<&Self>) -> Self {
-        let forest = Forest::evaluate(set, rosters);
-        let mut access = Self {
-            resource: set.id,
-            kind: set.genesis.kind,
-            space: set.genesis.space,
-            owner: set.genesis.owner,
-            name: set.genesis.name.clone(),
-            deleted: forest.tombstone.is_some() || space.is_some_and(|space| space.deleted),
+impl Rights {
+    /// Those in a resource of which nothing but the genesis is stored; `space` are those in its space.
+    pub(crate) fn of_class(class: AccessClass, rosters: &Rosters, space: Option<&Self>) -> Self {
+        let mut rights = Self::none(class, space.is_some_and(|space| space.deleted));
+        rights.note_owner(rosters);
+        rights.spread(rosters, space);
+        rights
+    }
+
+    /// Nothing for anybody.
+    fn none(class: AccessClass, deleted: bool) -> Self {
+        let AccessClass { owner, kind, space } = class;
+        Self {
+            kind,
+            space,
+            owner,
+            deleted,
             persons: BTreeMap::new(),
             groups: BTreeMap::new(),
             devices: BTreeMap::new(),
@@ -94,31 +146,42 @@ impl Access {
             invitations: Vec::new(),
             excluded: BTreeSet::new(),
             exclusions: Vec::new(),
-        };
-        access.note_owner(rosters);
+        }
+    }
+
+    pub(crate) fn evaluate(set: &ResourceSet, rosters: &Rosters, space: Option<&Self>) -> Self {
+        let forest = Forest::evaluate(set, rosters);
+        let deleted = forest.tombstone.is_some() || space.is_some_and(|space| space.deleted);
+        let mut rights = Self::none(set.class(), deleted);
+        rights.note_owner(rosters);
         for (id, grant, depth, status) in forest.grants() {
-            let live = status == LinkStatus::Live && !access.deleted;
+            let live = status == LinkStatus::Live && !rights.deleted;
             match grant.to {
-                Audience::Invite(key) if live => access.note_invitation(id, key, grant, &forest),
+                Audience::Invite(key) if live => rights.note_invitation(id, key, grant, &forest),
                 Audience::Invite(_) => {}
                 Audience::Person(person) => {
-                    note(access.persons.entry(person).or_default(), id, grant, depth, live);
+                    note(rights.persons.entry(person).or_default(), id, grant, depth, live);
                 }
                 Audience::Group(group) => {
-                    note(access.groups.entry(group).or_default(), id, grant, depth, live);
+                    note(rights.groups.entry(group).or_default(), id, grant, depth, live);
                 }
                 Audience::Device(device) => {
-                    note(access.devices.entry(device).or_default(), id, grant, depth, live);
+                    note(rights.devices.entry(device).or_default(), id, grant, depth, live);
                 }
             }
         }
-        access.spread_to_persons(rosters);
-        access.spread_to_devices(rosters);
-        if let Some(space) = space {
-            access.join_space(space);
+        rights.spread(rosters, space);
+        rights.note_exclusions(set);
+        rights
+    }
+
+    /// Gives what was noted to all whom it reaches, and adds what comes from the space.
+    fn spread(&mut self, rosters: &Rosters, space: Option<&Self>) {
+        self.spread_to_persons(rosters);
+        self.spread_to_devices(rosters);
+        if let (Some(space), Some(id)) = (space, self.space) {
+            self.join_space(id, space);
         }
-        access.note_exclusions(set);
-        access
     }
 
     fn note_owner(&mut self, rosters: &Rosters) {
@@ -133,7 +196,7 @@ impl Access {
         };
         owner.note_ever(Some(role));
         if !self.deleted {
-            owner.note_live(role, share, 0, RecordId::from_bytes(*self.resource.as_bytes()), None);
+            owner.note_live(role, share, 0, OWNERS_RANK, None);
         }
     }
 
@@ -192,12 +255,13 @@ impl Access {
     }
 
     /// Adds the roles that people have in the space.
-    fn join_space(&mut self, space: &Self) {
+    fn join_space(&mut self, id: ResourceId, space: &Self) {
         let deleted = self.deleted;
+        let genesis = RecordId::from_bytes(*id.as_bytes());
         let join = |own: &mut Standing, standing: &Standing| {
             own.note_ever(standing.ever);
             if !deleted {
-                own.join_from_space(standing);
+                own.join_from_space(standing, genesis);
             }
         };
         for (person, standing) in &space.persons {
@@ -229,6 +293,25 @@ impl Access {
                 reason: exclude.reason.clone(),
             });
         }
+    }
+
+    /// Whether nobody who wrote before wrote with less right, or less seniority, and nothing stays out that did not
+    /// then: all changes that were admitted, if none was held back, are so still.
+    #[must_use]
+    pub fn only_gains(&self, before: &Self) -> bool {
+        let keeps = |(device, before): (&DeviceId, &Standing)| {
+            before.role < Some(Role::Write)
+                || self.devices.get(device).is_some_and(|now| {
+                    now.role >= Some(Role::Write) && (now.depth, now.rank) == (before.depth, before.rank)
+                })
+        };
+        self.deleted <= before.deleted
+            && self.excluded.is_subset(&before.excluded)
+            && before.devices.iter().all(keeps)
+            && before
+                .devices
+                .keys()
+                .all(|device| self.persons_of_device(device) == before.persons_of_device(device))
     }
 
     /// What a device may do, expiry not consulted: a clock never decides what is in a document.

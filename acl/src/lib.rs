@@ -31,7 +31,8 @@ mod recovery;
 mod ticket;
 
 pub use access::{
-    Access, Chain, ChainLink, Exclusion, Explanation, Invitation, LinkStatus, Missing, Principal, Standing,
+    Access, AccessClass, Chain, ChainLink, Exclusion, Explanation, Invitation, LinkStatus, Missing,
+    Principal, Rights, Standing,
 };
 pub use ids::{DeviceId, InviteKey, ParseIdError, PersonId, RecordId, RecoveryKey, ResourceId};
 pub use invite::{Claim, ClaimError, SignedClaim, VerifiedClaim};
@@ -42,7 +43,7 @@ pub use records::{
     Signer, Subject, Tombstone, UnverifiedRecord, VerifiedRecord,
 };
 pub use recovery::{RecoveryPhrase, RecoveryPhraseError};
-pub use registry::{Changes, Inserted, Refusal, Registry};
+pub use registry::{AccessChange, AccessChanges, Changes, Inserted, Refusal, Registry};
 pub use role::{ParseRoleError, Role};
 pub use roster::{Rank, Roster, RosterMember, VoidReason};
 pub use story::{EntryStatus, StoryEntry, StoryKind};

@@ -7,12 +7,14 @@
 mod content;
 mod genesis;
 mod grant;
+mod packed;
 mod roster;
 mod signed;
 
 pub use content::{ChangeHash, Exclude, Keys};
 pub use genesis::{Genesis, ResourceKind, Tombstone};
 pub use grant::{Audience, Grant, Issuer, Parent, Revoke, Signer};
+pub(crate) use packed::{Family, Packed};
 pub use roster::{Capacity, Member, RosterAction, RosterGenesis, RosterKind, RosterOperation};
 pub use signed::{RecordError, SignError, UnverifiedRecord, VerifiedRecord};
 
@@ -169,7 +171,7 @@ impl Record {
         match self {
             Self::RosterGenesis(genesis) => genesis.encode(writer.byte(1)),
             Self::RosterOperation(operation) => operation.encode(writer.byte(2)),
-            Self::Genesis(genesis) => genesis.encode(writer.byte(3)),
+            Self::Genesis(genesis) => genesis.encode(writer.byte(packed::GENESIS)),
             Self::Grant(grant) => grant.encode(writer.byte(4)),
             Self::Revoke(revoke) => revoke.encode(writer.byte(5)),
             Self::Exclude(exclude) => exclude.encode(writer.byte(6)),
@@ -189,7 +191,7 @@ impl Record {
         let record = match reader.byte()? {
             1 => Self::RosterGenesis(RosterGenesis::decode(&mut reader)?),
             2 => Self::RosterOperation(RosterOperation::decode(&mut reader)?),
-            3 => Self::Genesis(Genesis::decode(&mut reader)?),
+            packed::GENESIS => Self::Genesis(Genesis::decode(&mut reader)?),
             4 => Self::Grant(Grant::decode(&mut reader)?),
             5 => Self::Revoke(Revoke::decode(&mut reader)?),
             6 => Self::Exclude(Exclude::decode(&mut reader)?),
@@ -203,17 +205,21 @@ impl Record {
 }
 
 /// A line of text that people will see: no control characters, which could write elsewhere on a terminal.
-pub(crate) fn line(reader: &mut Reader<'_>, what: &'static str, limit: usize) -> Result<String, DecodeError> {
+pub(crate) fn line<'a>(
+    reader: &mut Reader<'a>,
+    what: &'static str,
+    limit: usize,
+) -> Result<&'a str, DecodeError> {
     let text = reader.text(what, limit)?;
     if text.chars().any(char::is_control) {
         return Err(DecodeError::Invalid("a name contains control characters"));
     }
-    Ok(text.to_owned())
+    Ok(text)
 }
 
 /// The name of a person or device.
 pub(crate) fn name(reader: &mut Reader<'_>) -> Result<String, DecodeError> {
-    line(reader, "name", MAX_NAME_BYTES)
+    line(reader, "name", MAX_NAME_BYTES).map(str::to_owned)
 }
 
 /// A list that is a set: strictly ascending.

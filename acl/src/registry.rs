@@ -5,16 +5,21 @@
 //! set of records that came, and not of the order in which they did. The one exception is a roster that
 //! somebody floods (`log/total.rs`): of the flood, stores may keep different parts.
 
+mod changes;
+mod dormant;
 mod forget;
 mod load;
 mod log;
+mod pages;
 mod questions;
+mod records;
 mod resource;
 mod rosters;
 mod slots;
 mod voices;
 mod waiting;
 
+pub use changes::{AccessChange, AccessChanges, Changes};
 pub(crate) use log::RosterLog;
 pub(crate) use resource::{ResourceSet, StoredGrant, gives_back, rests_on};
 pub(crate) use rosters::Rosters;
@@ -24,12 +29,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
+use crate::access::AccessClass;
 use crate::ids::{DeviceId, PersonId, RecordId, ResourceId};
 use crate::records::{
     Audience, Exclude, Genesis, Member, Record, ResourceKind, RosterGenesis, RosterKind, Subject,
     VerifiedRecord,
 };
 use crate::role::Role;
+use changes::Touched;
+use dormant::Dormant;
 use resource::named_by;
 use waiting::{Awaited, Demand, Waiting};
 
@@ -100,21 +108,14 @@ enum Verdict {
     Refused(Refusal),
 }
 
-/// What inserting has changed: what a store has to write and delete.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Changes {
-    /// Records that are stored now. Besides those inserted as new, these are records that had waited.
-    pub stored: BTreeSet<RecordId>,
-    /// Records that are no longer stored, because a bound was reached and they had the highest ids.
-    pub dropped: BTreeSet<RecordId>,
-}
-
 /// The set of stored records, and its memoised evaluation. A clone is for trying something out.
 #[derive(Debug, Default, Clone)]
 pub struct Registry {
+    rosters: Rosters,
+    /// The resources that have no record but their genesis. Everything below is about the others.
+    dormant: Dormant,
     records: BTreeMap<RecordId, VerifiedRecord>,
     subjects: BTreeMap<Subject, BTreeSet<RecordId>>,
-    rosters: Rosters,
     resources: BTreeMap<ResourceId, ResourceSet>,
     /// The documents born in each space.
     documents: BTreeMap<ResourceId, BTreeSet<ResourceId>>,
@@ -125,7 +126,10 @@ pub struct Registry {
     waiting: Waiting,
     /// On what the records build that are being judged again.
     built_on: BTreeSet<RecordId>,
+    /// The classes whose members may have lost what entitled whoever founded them.
+    doubtful: BTreeSet<AccessClass>,
     changes: Changes,
+    touched: Touched,
 }
 
 impl Registry {
@@ -151,9 +155,10 @@ impl Registry {
             while let Some(next) = queue.pop() {
                 self.insert_one(next, &mut queue);
             }
+            self.judge_doubtful(&mut queue);
             let unwanted: BTreeSet<RecordId> =
                 std::mem::take(&mut self.built_on).into_iter().chain(self.waiting.take_released()).collect();
-            if unwanted.is_empty() {
+            if unwanted.is_empty() && queue.is_empty() {
                 break;
             }
             for id in unwanted {
@@ -164,7 +169,7 @@ impl Registry {
 
     fn insert_one(&mut self, record: VerifiedRecord, queue: &mut Vec<VerifiedRecord>) -> Inserted {
         let id = record.id();
-        if self.records.contains_key(&id) {
+        if self.contains(&id) {
             return Inserted::Known;
         }
         if self.waiting.contains(&id) {
@@ -199,8 +204,9 @@ impl Registry {
                 log.insert(id, operation, judged, demand)
             }
             (Record::Genesis(genesis), Subject::Resource(resource)) => {
-                self.judge_genesis(genesis)?;
-                self.resources.insert(resource, ResourceSet::new(resource, genesis.clone()));
+                self.judge_genesis(genesis.class(), genesis.by)?;
+                self.touched.note(resource, || None);
+                self.dormant.insert(resource, record);
                 Ok(Vec::new())
             }
             (Record::Keys(_), _) => Err(Verdict::Refused(Refusal::NotYet("keys of sealed content"))),
@@ -223,20 +229,52 @@ impl Registry {
         if let Record::Exclude(exclude) = record {
             self.judge_exclude(exclude)?;
         }
-        let Some(set) = self.resources.get_mut(&resource) else {
+        if let Some(set) = self.resources.get_mut(&resource) {
+            let before = set.known_rights();
+            let dropped = place_in_set(set, id, record, &self.rosters, wanted)?;
+            self.touched.note(resource, || before);
+            return Ok(dropped);
+        }
+        let Some(set) = self.dormant.set(&resource) else {
             return Err(Verdict::Wait(Awaited::Record(Subject::Resource(resource).genesis())));
         };
-        match record {
-            Record::Grant(grant) => set.insert_grant(id, grant, &self.rosters, wanted),
-            Record::Revoke(revoke) => set.insert_revoke(id, revoke, &self.rosters).map(|()| Vec::new()),
-            Record::Tombstone(tombstone) => {
-                set.insert_tombstone(id, tombstone, &self.rosters).map(|()| Vec::new())
-            }
-            Record::Exclude(exclude) => set.insert_exclude(id, exclude),
-            Record::RosterGenesis(_) | Record::RosterOperation(_) | Record::Genesis(_) | Record::Keys(_) => {
-                Err(Verdict::Refused(Refusal::WrongKind("a record of a roster")))
-            }
+        let mut set = set.clone();
+        let dropped = place_in_set(&mut set, id, record, &self.rosters, wanted)?;
+        self.note_rights(resource);
+        self.wake_as(set);
+        Ok(dropped)
+    }
+
+    /// Takes a resource from the dormant ones.
+    fn wake_as(&mut self, set: ResourceSet) {
+        if let Some(record) = self.dormant.record(&set.id).cloned() {
+            self.enter(record);
         }
+        self.dormant.remove(&set.id);
+        self.resources.insert(set.id, set);
+    }
+
+    /// Keeps a resource unpacked until the next [`Registry::rest`], as those with several records are. Nothing
+    /// answers differently.
+    pub fn wake(&mut self, resource: ResourceId) {
+        if let Some(set) = self.dormant.set(&resource).cloned() {
+            self.wake_as(set);
+        }
+    }
+
+    /// Lets go of what is remembered only because somebody asked for it, and packs each resource that has no record
+    /// but its genesis. Nothing is lost, and nothing answers differently.
+    pub fn rest(&mut self) {
+        let bare = self.resources.values().filter(|set| set.is_bare());
+        let bare: Vec<ResourceId> = bare.map(|set| set.id).collect();
+        for resource in bare {
+            let subject = Subject::Resource(resource);
+            let Some(genesis) = self.records.remove(&subject.genesis()) else { continue };
+            self.subjects.remove(&subject);
+            self.leave_indexes(resource);
+            self.dormant.insert(resource, &genesis);
+        }
+        self.dormant.rest();
     }
 
     /// A person founds itself; a group is founded in the name of somebody for whom the device could speak.
@@ -247,15 +285,13 @@ impl Registry {
         }
     }
 
-    fn judge_genesis(&self, genesis: &Genesis) -> Result<(), Verdict> {
-        self.rosters.require_owner(genesis.owner, genesis.by)?;
-        if genesis.kind == ResourceKind::Shelf
-            && self.rosters.kind(&genesis.owner) != Some(RosterKind::Person)
-        {
+    fn judge_genesis(&self, class: AccessClass, by: DeviceId) -> Result<(), Verdict> {
+        self.rosters.require_owner(class.owner, by)?;
+        if class.kind == ResourceKind::Shelf && self.rosters.kind(&class.owner) != Some(RosterKind::Person) {
             return Err(Verdict::Refused(Refusal::WrongKind("a shelf")));
         }
-        match genesis.space {
-            Some(space) => self.judge_birth(genesis.owner, space),
+        match class.space {
+            Some(space) => self.judge_birth(class.owner, space),
             None => Ok(()),
         }
     }
@@ -263,11 +299,11 @@ impl Registry {
     /// Only who ever held Write in a space has documents born in it.
     fn judge_birth(&self, owner: PersonId, space: ResourceId) -> Result<(), Verdict> {
         let wait = Err(Verdict::Wait(Awaited::Resource(space)));
-        let Some(set) = self.resources.get(&space) else { return wait };
-        if set.genesis.kind != ResourceKind::Space {
+        let Some(class) = self.genesis_class(&space) else { return wait };
+        if class.kind != ResourceKind::Space {
             return Err(Verdict::Refused(Refusal::WrongKind("a document")));
         }
-        if self.ever_role(set, &self.rosters.reached_ever([owner])) < Some(Role::Write) {
+        if self.ever_role(space, &self.rosters.reached_ever([owner])) < Some(Role::Write) {
             return wait;
         }
         Ok(())
@@ -275,13 +311,13 @@ impl Registry {
 
     /// Only who ever was an Admin excludes, and only where there are changes.
     fn judge_exclude(&self, exclude: &Exclude) -> Result<(), Verdict> {
-        let Some(set) = self.resources.get(&exclude.resource) else {
+        let Some(class) = self.genesis_class(&exclude.resource) else {
             return Err(Verdict::Wait(Awaited::Record(Subject::Resource(exclude.resource).genesis())));
         };
-        if set.genesis.kind != ResourceKind::Document {
+        if class.kind != ResourceKind::Document {
             return Err(Verdict::Refused(Refusal::WrongKind("an exclusion")));
         }
-        if self.ever_admin(set, exclude.by) {
+        if self.ever_admin(exclude.resource, exclude.by) {
             Ok(())
         } else {
             Err(Verdict::Wait(Awaited::Resource(exclude.resource)))
@@ -289,29 +325,51 @@ impl Registry {
     }
 
     /// Whether a device could ever have been an Admin's, here or in the space, by signatures alone.
-    fn ever_admin(&self, set: &ResourceSet, device: DeviceId) -> bool {
+    fn ever_admin(&self, resource: ResourceId, device: DeviceId) -> bool {
         let who = self.rosters.reached_ever(self.rosters.persons_of(&device));
-        let space = set.genesis.space.and_then(|space| self.resources.get(&space));
-        [Some(set), space].into_iter().flatten().any(|set| {
-            let own = set.ever_granted([Audience::Device(device)]);
-            self.ever_role(set, &who).max(own) >= Some(Role::Admin)
+        let space = self.genesis_class(&resource).and_then(|class| class.space);
+        [Some(resource), space].into_iter().flatten().any(|resource| {
+            let set = self.resources.get(&resource);
+            let own = set.and_then(|set| set.ever_granted([Audience::Device(device)]));
+            self.ever_role(resource, &who).max(own) >= Some(Role::Admin)
         })
     }
 
     /// What any of these persons and groups could ever have done in a document or space.
-    fn ever_role(&self, set: &ResourceSet, who: &BTreeSet<PersonId>) -> Option<Role> {
-        if who.contains(&set.genesis.owner) {
+    fn ever_role(&self, resource: ResourceId, who: &BTreeSet<PersonId>) -> Option<Role> {
+        if who.contains(&self.genesis_class(&resource)?.owner) {
             return Some(Role::Admin);
         }
         let audiences = who.iter().flat_map(|who| match self.rosters.kind(who) {
             Some(RosterKind::Group) => [Some(Audience::Group(*who)), None],
             Some(RosterKind::Person) | None => [Some(Audience::Person(*who)), None],
         });
-        set.ever_granted(audiences.flatten())
+        self.resources.get(&resource)?.ever_granted(audiences.flatten())
     }
 
-    /// Enters a record that has been placed into the indexes, and wakes what waited for it.
+    /// Of what a resource is one, by its genesis.
+    fn genesis_class(&self, resource: &ResourceId) -> Option<AccessClass> {
+        match self.resources.get(resource) {
+            Some(set) => Some(set.class()),
+            None => self.dormant.class_of(resource),
+        }
+    }
+
+    /// Takes in a record that has been placed, and wakes what waited for it.
     fn store(&mut self, record: VerifiedRecord, dropped: Vec<RecordId>, queue: &mut Vec<VerifiedRecord>) {
+        let (id, subject) = (record.id(), record.subject());
+        if !self.is_dormant(&subject) {
+            self.enter(record);
+        }
+        if !self.changes.dropped.remove(&id) {
+            self.changes.stored.insert(id);
+        }
+        queue.extend(self.waiting.wake(Awaited::Record(id)));
+        self.changed(subject, dropped, queue);
+    }
+
+    /// Enters a record of what is not dormant into the indexes.
+    fn enter(&mut self, record: VerifiedRecord) {
         let (id, subject) = (record.id(), record.subject());
         self.subjects.entry(subject).or_default().insert(id);
         if let Subject::Resource(resource) = subject {
@@ -323,11 +381,13 @@ impl Registry {
             }
         }
         self.records.insert(id, record);
-        if !self.changes.dropped.remove(&id) {
-            self.changes.stored.insert(id);
+    }
+
+    fn is_dormant(&self, subject: &Subject) -> bool {
+        match subject {
+            Subject::Resource(resource) => self.dormant.contains(resource),
+            Subject::Roster(_) => false,
         }
-        queue.extend(self.waiting.wake(Awaited::Record(id)));
-        self.changed(subject, dropped, queue);
     }
 
     /// Takes note that a subject changed, and these had to go.
@@ -358,20 +418,26 @@ impl Registry {
         for id in &above {
             queue.extend(self.waiting.wake(Awaited::Roster(*id)));
         }
-        let naming = self.resources_naming_any(&above);
         if fewer {
             // Rare: what only the dropped operation entitled must go too, so all of it is judged again.
             let groups = above.iter().filter(|id| **id != roster).map(|id| Subject::Roster(*id));
-            let resources = naming.iter().map(|id| Subject::Resource(*id));
+            let (spaces, others): (BTreeSet<AccessClass>, _) = self
+                .classes_naming_any(&above)
+                .into_iter()
+                .partition(|class| class.kind == ResourceKind::Space);
+            let spaces = spaces.iter().flat_map(|class| self.dormant.members(class));
+            let resources = self.awake_naming(&above).into_iter().chain(spaces).map(Subject::Resource);
             let subjects: Vec<Subject> = groups.chain(resources).collect();
             self.judge_again(&subjects, queue);
+            // Nothing rests on any of these, and there may be many: they are judged when all else is.
+            self.classes_changed(&others, queue);
+            self.doubtful.extend(others);
         } else {
-            for resource in naming {
-                if let Some(set) = self.resources.get_mut(&resource) {
-                    set.invalidate();
-                }
+            for resource in self.awake_naming(&above) {
+                self.invalidate(resource);
                 queue.extend(self.waiting.wake(Awaited::Resource(resource)));
             }
+            self.classes_changed(&self.classes_naming_any(&above), queue);
         }
     }
 
@@ -380,60 +446,50 @@ impl Registry {
         queue.extend(self.waiting.wake(Awaited::Resource(resource)));
         let documents = self.documents.get(&resource).cloned().unwrap_or_default();
         for document in &documents {
-            if let Some(set) = self.resources.get_mut(document) {
-                set.invalidate();
-            }
+            self.invalidate(*document);
             queue.extend(self.waiting.wake(Awaited::Resource(*document)));
         }
+        let classes: BTreeSet<AccessClass> = self.dormant.classes_in(resource).copied().collect();
+        self.classes_changed(&classes, queue);
         if fewer {
             self.judge_entitled_again(resource, queue);
             for document in documents {
                 self.judge_entitled_again(document, queue);
             }
+            for class in classes {
+                self.judge_births_again(&class, queue);
+            }
         }
     }
 
-    /// What a store has to write and delete since this was last called.
-    pub fn take_changes(&mut self) -> Changes {
-        std::mem::take(&mut self.changes)
-    }
-
-    /// Whether a record is stored.
-    #[must_use]
-    pub fn contains(&self, id: &RecordId) -> bool {
-        self.records.contains_key(id)
-    }
-
-    /// A stored record.
-    #[must_use]
-    pub fn record(&self, id: &RecordId) -> Option<&VerifiedRecord> {
-        self.records.get(id)
-    }
-
-    /// The ids of all stored records of a subject, ascending.
-    #[must_use]
-    pub fn record_ids(&self, subject: &Subject) -> Vec<RecordId> {
-        self.subjects.get(subject).into_iter().flatten().copied().collect()
-    }
-
-    /// All stored records of a subject, by ascending id.
-    pub fn records(&self, subject: &Subject) -> impl Iterator<Item = &VerifiedRecord> {
-        let ids = self.subjects.get(subject).into_iter().flatten();
-        ids.filter_map(|id| self.records.get(id))
-    }
-
-    /// BLAKE3 over the ids of all stored records of a subject: equal exactly if the sets are.
-    #[must_use]
-    pub fn digest(&self, subject: &Subject) -> [u8; 32] {
-        let mut hasher = blake3::Hasher::new();
-        for id in self.subjects.get(subject).into_iter().flatten() {
-            hasher.update(id.as_bytes());
+    /// Takes note that something changed on which access to the dormant resources of these classes depends.
+    fn classes_changed(&mut self, classes: &BTreeSet<AccessClass>, queue: &mut Vec<VerifiedRecord>) {
+        for class in classes {
+            self.invalidate_class(class);
         }
-        *hasher.finalize().as_bytes()
+        for resource in self.waiting.awaited_resources() {
+            if self.dormant.class_of(&resource).is_some_and(|class| classes.contains(&class)) {
+                queue.extend(self.waiting.wake(Awaited::Resource(resource)));
+            }
+        }
     }
+}
 
-    /// All subjects of which something is stored, in order.
-    pub fn subjects(&self) -> impl Iterator<Item = Subject> {
-        self.subjects.keys().copied()
+/// Puts a record of a resource that is not its genesis into the set, if it is worth storing.
+fn place_in_set(
+    set: &mut ResourceSet,
+    id: RecordId,
+    record: &Record,
+    rosters: &Rosters,
+    wanted: bool,
+) -> Result<Vec<RecordId>, Verdict> {
+    match record {
+        Record::Grant(grant) => set.insert_grant(id, grant, rosters, wanted),
+        Record::Revoke(revoke) => set.insert_revoke(id, revoke, rosters).map(|()| Vec::new()),
+        Record::Tombstone(tombstone) => set.insert_tombstone(id, tombstone, rosters).map(|()| Vec::new()),
+        Record::Exclude(exclude) => set.insert_exclude(id, exclude),
+        Record::RosterGenesis(_) | Record::RosterOperation(_) | Record::Genesis(_) | Record::Keys(_) => {
+            Err(Verdict::Refused(Refusal::WrongKind("a record of a roster")))
+        }
     }
 }

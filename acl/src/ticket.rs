@@ -143,7 +143,7 @@ impl Ticket {
             kind: match reader.byte()? {
                 1 => TicketKind::Document {
                     resource: ResourceId::decode(&mut reader)?,
-                    name: line(&mut reader, "name", MAX_TITLE_BYTES)?,
+                    name: line(&mut reader, "name", MAX_TITLE_BYTES)?.to_owned(),
                     role: Role::decode(&mut reader)?,
                 },
                 2 => TicketKind::Device,
@@ -156,7 +156,7 @@ impl Ticket {
                 Ok(Contact {
                     device: DeviceId::decode(reader)?,
                     addresses: reader.list("addresses", MAX_TICKET_ADDRESSES, |reader| {
-                        line(reader, "address", MAX_ADDRESS_BYTES)
+                        line(reader, "address", MAX_ADDRESS_BYTES).map(str::to_owned)
                     })?,
                 })
             })?,

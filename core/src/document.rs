@@ -15,6 +15,7 @@ mod held;
 mod ingest;
 mod mark;
 mod materialise;
+mod merge;
 mod packed_summary;
 mod reapply;
 mod refresh;
@@ -25,6 +26,7 @@ mod settle;
 mod settlement;
 mod state;
 mod vouches;
+mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -41,6 +43,7 @@ use bits::Bits;
 use graph::Graph;
 use settlement::Settled;
 use vouches::Vouches;
+use whole::Chunk;
 
 pub use blame::{BlameError, BlamePart, BlameSpan};
 pub use edit::{EditError, Edited, Unstorable};
@@ -49,7 +52,6 @@ pub use held::{Held, HeldReason, HistoryEntry, Rule, Voucher};
 pub use ingest::{Batch, IngestReport};
 pub(crate) use packed_summary::{pack_summary, unpack_summary};
 pub use reapply::{MAX_LOST_WORK, Turn};
-pub use refresh::costs_no_cover;
 pub use serve::{Peer, Served, Want};
 pub use serve_stored::serve_stored;
 pub use settle::TakeInError;
@@ -157,6 +159,9 @@ pub struct Document {
     failed: BTreeSet<ChangeHash>,
     orphans: BTreeMap<DeviceId, Vec<RawChange>>,
     automerge: Automerge,
+    /// The whole document that came or was written last, and that Automerge made of it, until that is shown.
+    chunk: Option<Chunk>,
+    loaded: Option<Box<Automerge>>,
     incarnation: [u8; 8],
     /// Randomness for incarnations, and how many were drawn from it.
     seed: [u8; 32],
@@ -165,6 +170,10 @@ pub struct Document {
     /// The last vouch that this store signed.
     signed: Option<RecordId>,
     next_pack: u64,
+    /// The rows of packs in the store, by their numbers: how many bytes each has.
+    rows: BTreeMap<u64, usize>,
+    /// With so many changes, the document did not come back from a merge.
+    unmergeable: Option<u32>,
     /// Local changes that no flush has written yet, and their number in all.
     unflushed: Vec<u32>,
     edits: u64,
@@ -202,12 +211,16 @@ impl Document {
             failed: BTreeSet::new(),
             orphans: BTreeMap::new(),
             automerge: materialise::empty(),
+            chunk: None,
+            loaded: None,
             incarnation: [0; 8],
             seed,
             drawn: 0,
             counter: 0,
             signed: None,
             next_pack: 0,
+            rows: BTreeMap::new(),
+            unmergeable: None,
             unflushed: Vec::new(),
             edits: 0,
             watched: false,
@@ -316,9 +329,9 @@ impl Document {
         if self.admitted.len() == self.graph.len() as usize {
             return 0;
         }
-        let mut held: Bits = (0..self.graph.len()).collect();
+        let mut held = Bits::all_below(self.graph.len());
         held.subtract(&self.admitted);
-        held.iter().filter_map(|index| self.graph.node(index)).map(|node| node.bytes.len()).sum()
+        held.iter().filter_map(|index| self.graph.node(index)).map(graph::Node::size).sum()
     }
 }
 

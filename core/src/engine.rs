@@ -93,7 +93,7 @@ use katori_acl::{Access, DeviceId, InviteKey, PersonId, Registry, ResourceId, Re
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::document::{Batch, Document, Done, Summary, TakeInError, Turn, Want, serve_stored};
+use crate::document::{Batch, Document, Done, TakeInError, Turn, Want, serve_stored};
 use crate::identity::Identity;
 use crate::store::{Storage, Write};
 use crate::time::Timestamp;
@@ -103,6 +103,7 @@ pub use commands::{Answer, Command, CommandError, Invitees, Offer, Preview, Revo
 pub use consequences::{Consequence, Consequences};
 pub use event::Event;
 pub use farewell::FAREWELL_BYTES;
+pub use held::HeldSummary;
 pub use introduction::MAX_INTRODUCTION_BYTES;
 pub use open_invite::{InvitePurpose, JoinRequest, MAX_REQUESTS, OpenInvite, RequestState};
 pub use rows::{EngineError, Standing, StoredEngine, record_row};
@@ -126,6 +127,11 @@ pub const REAPPLY_DELAYS: [Duration; 3] =
 pub const FAREWELL_TIME: Duration = Duration::from_secs(5);
 /// How often expiry is looked at.
 pub const EXPIRY_CHECK: Duration = Duration::from_secs(30);
+/// How long a document whose history lies in many packs is left alone before they are merged, so that nobody who
+/// edits it waits for that.
+pub const MERGE_AFTER: Duration = Duration::from_secs(20);
+/// Packs beyond which they are merged all the same.
+const MERGE_AT_ONCE: u32 = 4096;
 /// Bytes queued for one peer above which it is sent nothing more until some have left: slow peers get what is
 /// new in one go, later, instead of every step of it.
 pub const HIGH_WATER: usize = 1 << 20;
@@ -341,6 +347,8 @@ pub enum Task {
     Reapply(Turn),
     /// Take in changes that are held back.
     TakeIn(Vec<ChangeHash>),
+    /// Write what is stored in many packs as one, if that is worth while.
+    Merge,
     /// Drop what waits of peers that have gone.
     ForgetOrphans(BTreeSet<DeviceId>),
 }
@@ -370,6 +378,7 @@ impl Task {
             | Self::Vouch
             | Self::Discharge
             | Self::Reapply(_)
+            | Self::Merge
             | Self::TakeIn(_) => return None,
         };
         match done {
@@ -389,6 +398,9 @@ impl Task {
             Self::Vouch => document.vouch(),
             Self::Discharge => document.discharge(),
             Self::Reapply(turn) => document.reapply(turn),
+            Self::Merge => {
+                document.merge().unwrap_or_else(|| Done { summary: document.summary(), ..Done::default() })
+            }
             Self::ForgetOrphans(peers) => {
                 document.forget_orphans(&peers);
                 Done::default()
@@ -420,6 +432,8 @@ pub struct Engine {
     access_next: AccessChange,
     acquaintances: Acquaintances,
     inventories: Inventories,
+    /// Documents that are worth merging, and when each last changed.
+    to_merge: BTreeMap<ResourceId, Timestamp>,
     /// Documents and spaces with a grant that ends by the clock.
     expiring: BTreeSet<ResourceId>,
     pending: commands::Pending,
@@ -450,6 +464,7 @@ impl Engine {
             access_next: AccessChange::default(),
             acquaintances: Acquaintances::default(),
             inventories: Inventories::default(),
+            to_merge: BTreeMap::new(),
             expiring: BTreeSet::new(),
             pending: commands::Pending::new(),
             works: 0,
@@ -510,8 +525,14 @@ impl Engine {
     }
 
     /// The documents held here or offered, each with its standing and what it is in short.
-    pub fn documents(&self) -> impl Iterator<Item = (ResourceId, Standing, &Summary)> {
-        self.documents.iter().map(|(id, state)| (*id, state.standing, &*state.summary))
+    pub fn documents(&self) -> impl Iterator<Item = (ResourceId, Standing, &HeldSummary)> {
+        self.documents.iter().map(|(id, state)| (*id, state.standing, &state.summary))
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn document(&self, id: ResourceId) -> Option<(Standing, &HeldSummary)> {
+        self.documents.get(&id).map(|state| (state.standing, &state.summary))
     }
 
     /// Devices with a connection.
@@ -580,7 +601,9 @@ impl Engine {
         Duration::from_millis(self.rng.next_u64() % most)
     }
 
-    fn standing(&self, document: ResourceId) -> Standing {
+    /// How a document stands with this device.
+    #[must_use]
+    pub fn standing(&self, document: ResourceId) -> Standing {
         self.documents.get(&document).map_or(Standing::Unknown, |state| state.standing)
     }
 
@@ -591,7 +614,9 @@ impl Engine {
             Timer::CutOff(peer) => self.cut_off_due(now, peer),
             Timer::Expiry => {
                 self.expire(now);
+                self.merge_what_rests(now);
                 self.documents.values_mut().for_each(DocumentState::rest);
+                self.registry.rest();
                 self.schedule(now + EXPIRY_CHECK, Timer::Expiry);
             }
         }

@@ -9,7 +9,8 @@
 //! * [`check_links`] holds a change's header against its author's previous change and its dependencies.
 //! * [`decode`] hands an inspected change to Automerge, inside [`guarded`], and compares what it understood.
 //! * [`confirm`] asks Automerge for the changes back that were applied to a document.
-//! * [`import`] does all of this for a whole `.automerge` file.
+//! * [`import`] does all of this for a whole `.automerge` file, and [`open_whole`] does for a whole document from a peer
+//!   what comes to the same, without taking it apart.
 //!
 //! Invariant: a [`RawChange`] exists only after inspection, and its bytes never change.
 //! Not here: who may send what, and what is admitted (`admission`); when changes are applied (`document`).
@@ -17,6 +18,7 @@
 mod change;
 mod chunk;
 mod columns;
+mod cursors;
 mod decode;
 mod document;
 mod error;
@@ -24,7 +26,10 @@ mod guarded;
 mod inflate;
 mod limits;
 mod links;
+mod plain;
 mod runs;
+mod values;
+mod whole;
 
 pub use change::{Header, RawChange, inspect};
 pub use decode::{confirm, decode};
@@ -33,7 +38,10 @@ pub use error::GateError;
 pub use guarded::{Panicked, guarded};
 pub use limits::Limits;
 pub use links::{Link, LinkError, check_links};
+pub use whole::{Opened, Whole, open_file, open_whole};
 
 pub(crate) use change::{Sections, seal};
 pub(crate) use columns::COLUMNS;
+pub(crate) use links::Said;
 pub(crate) use runs::{read_signed, write_signed};
+pub(crate) use whole::{is_whole, open_stored, open_whole_and, whole_heads};

@@ -2,9 +2,11 @@
 //! sockets, no threads, no clock; the store is the one room that touches files.
 //!
 //! In reading order: bytes pass the [`gate`]; changes travel and lie in [`pack`]s; [`vouch`]es stand behind
-//! them; a [`document`] decides what is shown; the [`engine`] decides who is told what; the [`store`] keeps it.
+//! them; a [`document`] decides what is shown; the [`engine`] decides who is told what; the [`store`] keeps it, and
+//! [`check`] looks at what was kept.
 
 pub mod actor;
+pub mod check;
 pub mod document;
 pub mod engine;
 pub mod gate;

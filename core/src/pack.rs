@@ -7,6 +7,8 @@
 //!
 //! Invariants: a pack never changes; unpacking costs no more than its bounds, whoever made it; a change that
 //! would not come back byte for byte is carried as it is.
+//! Where a pack may stand, a whole document as Automerge saves it may stand as well, and tells itself from packs by its
+//! first bytes: [`unpack`] reads both.
 //! Not here: which changes belong together, and where packs are kept (`store`).
 
 mod format;
@@ -54,6 +56,9 @@ pub enum PackError {
         /// Why it was refused.
         error: GateError,
     },
+    /// A whole document that does not pass the gate.
+    #[error("a whole document: {0}")]
+    Whole(GateError),
     /// The rebuilt changes are not those that were packed.
     #[error("the changes rebuilt from the pack are not those that were packed: it was damaged")]
     Digest,

@@ -12,6 +12,7 @@
 //! and any clock, thread or randomness.
 
 mod backend;
+mod backup;
 mod connection;
 mod create;
 mod error;
@@ -20,9 +21,13 @@ mod gather;
 mod memory;
 mod redb_errors;
 
+pub use backup::{BackupError, Copied, Unreadable};
 pub use error::{OpenError, StoreError};
 pub use file::{Place, Store};
 pub use memory::MemoryStore;
+
+pub(crate) use backup::copy_what_can_be_read;
+pub(crate) use create::beside;
 
 use std::ops::Bound;
 
@@ -228,7 +233,8 @@ fn is_empty_range(bounds: &KeyBounds) -> bool {
     }
 }
 
-fn check_sizes(writes: &[Write]) -> Result<(), StoreError> {
+/// The bytes of all keys and values, if each and all are within their bounds.
+fn check_sizes(writes: &[Write]) -> Result<usize, StoreError> {
     let mut total = 0_usize;
     for write in writes {
         let (key, value) = match write {
@@ -247,7 +253,7 @@ fn check_sizes(writes: &[Write]) -> Result<(), StoreError> {
     if total > MAX_COMMIT_BYTES {
         return Err(StoreError::CommitTooLarge { length: total, limit: MAX_COMMIT_BYTES });
     }
-    Ok(())
+    Ok(total)
 }
 
 #[cfg(test)]

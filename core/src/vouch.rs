@@ -43,7 +43,7 @@ pub enum VouchError {
     Signature(#[from] BadSignature),
 }
 
-/// A vouch whose signature was checked; there is no other way to make one than checking or signing.
+/// A vouch whose signature was checked, now or before it was stored; or one that was signed here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedVouch {
     vouch: Vouch,
@@ -99,6 +99,12 @@ impl UnverifiedVouch {
     #[must_use]
     pub fn claimed(&self) -> &Vouch {
         &self.vouch
+    }
+
+    /// Takes a vouch from our own store, where it was verified before it was stored. Whoever could alter it there
+    /// could take this device's key as well.
+    pub(crate) fn believe(self) -> VerifiedVouch {
+        VerifiedVouch { vouch: self.vouch, id: self.id, bytes: self.bytes }
     }
 
     /// Checks the signature.

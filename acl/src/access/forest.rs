@@ -213,7 +213,7 @@ impl<'a> Forest<'a> {
     /// All grants, and what became of each.
     pub(crate) fn grants(&self) -> impl Iterator<Item = (RecordId, &'a Grant, u8, LinkStatus)> {
         let grants = self.set.grants.iter();
-        grants.map(|(id, stored)| (*id, &stored.grant, stored.depth, self.status(id)))
+        grants.map(|(id, stored)| (*id, &*stored.grant, stored.depth, self.status(id)))
     }
 
     fn live(&self) -> impl Iterator<Item = (RecordId, &'a Grant, u8)> {

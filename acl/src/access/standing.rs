@@ -6,6 +6,9 @@ use crate::bounds::EXPIRY_GRACE_MS;
 use crate::ids::RecordId;
 use crate::role::Role;
 
+/// The rank of the owner, who alone is at depth 0: none is needed there.
+pub(super) const OWNERS_RANK: RecordId = RecordId::from_bytes([0; 32]);
+
 /// What one person, group or device holds in one document or space.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Standing {
@@ -18,7 +21,8 @@ pub struct Standing {
     /// Depth of the shallowest live grant of Write, 0 for the owner, 255 without one. Grants in the space are
     /// one deeper in its documents, so that nobody is as senior there as the owner.
     pub depth: u8,
-    /// The id of that grant, the lowest of equally shallow ones; the genesis for the owner.
+    /// The id of that grant, the lowest of equally shallow ones; all zeros for the owner, and for who owns the
+    /// space the genesis of that.
     pub rank: RecordId,
     /// Until when the role lasts; none is for ever.
     pub expires: Option<u64>,
@@ -79,16 +83,18 @@ impl Standing {
     /// Adds what another standing has now.
     pub(super) fn join(&mut self, other: &Self) {
         self.share |= other.share;
-        self.join_roles(other, other.depth);
+        self.join_roles(other, other.depth, other.rank);
     }
 
     /// Adds what somebody has in the space: its roles, but not the right to pass them on.
-    pub(super) fn join_from_space(&mut self, other: &Self) {
-        self.join_roles(other, other.depth.saturating_add(1));
+    /// `genesis` is that of the space.
+    pub(super) fn join_from_space(&mut self, other: &Self, genesis: RecordId) {
+        let rank = if other.depth == 0 { genesis } else { other.rank };
+        self.join_roles(other, other.depth.saturating_add(1), rank);
     }
 
-    fn join_roles(&mut self, other: &Self, depth: u8) {
-        (self.depth, self.rank) = (self.depth, self.rank).min((depth, other.rank));
+    fn join_roles(&mut self, other: &Self, depth: u8, rank: RecordId) {
+        (self.depth, self.rank) = (self.depth, self.rank).min((depth, rank));
         for (role, expires) in &other.until {
             self.note_until(*role, *expires);
         }
@@ -118,11 +124,12 @@ mod tests {
     fn what_comes_from_the_space_is_deeper_and_not_passed_on() {
         let id = RecordId::from_bytes([1; 32]);
         let mut in_space = Standing::default();
-        in_space.note_live(Role::Admin, true, 0, id, None);
+        in_space.note_live(Role::Admin, true, 0, OWNERS_RANK, None);
         let mut here = Standing::default();
-        here.join_from_space(&in_space);
+        here.join_from_space(&in_space, id);
+        assert_eq!(here.rank, id);
         assert_eq!((here.role, here.share, here.depth), (Some(Role::Admin), false, 1));
-        here.join_from_space(&Standing::default());
+        here.join_from_space(&Standing::default(), id);
         assert_eq!(here.depth, 1, "who has nothing adds nothing");
     }
 }

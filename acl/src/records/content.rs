@@ -52,7 +52,7 @@ impl Exclude {
         Ok(Self {
             resource: ResourceId::decode(reader)?,
             changes: ascending(reader, "excluded changes", MAX_EXCLUDED_CHANGES, change_hash)?,
-            reason: line(reader, "reason", MAX_TITLE_BYTES)?,
+            reason: line(reader, "reason", MAX_TITLE_BYTES)?.to_owned(),
             by: DeviceId::decode(reader)?,
         })
     }

@@ -1,6 +1,7 @@
 //! The beginning and the end of a document, space or shelf.
 
 use super::line;
+use crate::access::AccessClass;
 use crate::bounds::MAX_TITLE_BYTES;
 use crate::codec::{DecodeError, Reader, Writer};
 use crate::ids::{DeviceId, PersonId, ResourceId};
@@ -58,24 +59,43 @@ impl Genesis {
     }
 
     pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let genesis = Self {
-            kind: match reader.byte()? {
-                1 => ResourceKind::Document,
-                2 => ResourceKind::Space,
-                3 => ResourceKind::Shelf,
-                found => return Err(DecodeError::Unknown { what: "kind of resource", found: found.into() }),
-            },
-            owner: PersonId::decode(reader)?,
-            space: reader.option(ResourceId::decode)?,
-            name: line(reader, "name", MAX_TITLE_BYTES)?,
+        let AccessClass { owner, kind, space } = Self::decode_class(reader)?;
+        Ok(Self {
+            kind,
+            owner,
+            space,
+            name: Self::decode_name(reader)?.to_owned(),
             nonce: reader.array()?,
             alias: reader.array()?,
             by: DeviceId::decode(reader)?,
+        })
+    }
+
+    /// Takes what it begins with: of what the resource is one.
+    pub(super) fn decode_class(reader: &mut Reader<'_>) -> Result<AccessClass, DecodeError> {
+        let kind = match reader.byte()? {
+            1 => ResourceKind::Document,
+            2 => ResourceKind::Space,
+            3 => ResourceKind::Shelf,
+            found => return Err(DecodeError::Unknown { what: "kind of resource", found: found.into() }),
         };
-        if genesis.space.is_some() && genesis.kind != ResourceKind::Document {
+        let owner = PersonId::decode(reader)?;
+        let space = reader.option(ResourceId::decode)?;
+        if space.is_some() && kind != ResourceKind::Document {
             return Err(DecodeError::Invalid("only a document is born in a space"));
         }
-        Ok(genesis)
+        Ok(AccessClass { owner, kind, space })
+    }
+
+    /// Takes the name after it.
+    pub(super) fn decode_name<'a>(reader: &mut Reader<'a>) -> Result<&'a str, DecodeError> {
+        line(reader, "name", MAX_TITLE_BYTES)
+    }
+
+    /// Of what the resource is one.
+    pub(crate) fn class(&self) -> AccessClass {
+        let Self { owner, kind, space, .. } = *self;
+        AccessClass { owner, kind, space }
     }
 }
 

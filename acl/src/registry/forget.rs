@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Registry;
 use super::resource::named_by;
 use super::waiting::builds_on;
+use crate::access::AccessClass;
 use crate::ids::{RecordId, ResourceId};
 use crate::records::{Record, ResourceKind, Subject, VerifiedRecord};
 use crate::role::Role;
@@ -15,6 +16,9 @@ impl Registry {
         let ids = self.record_ids(subject);
         self.drop_subject(subject);
         self.waiting.forget(subject);
+        if let Subject::Resource(resource) = subject {
+            self.touched.forget(resource);
+        }
         for id in ids {
             self.changes.stored.remove(&id);
             self.changes.dropped.remove(&id);
@@ -29,10 +33,11 @@ impl Registry {
             Subject::Roster(roster) => {
                 let above = self.rosters.above_ever(*roster);
                 self.rosters.remove(roster);
-                for resource in self.resources_naming_any(&above) {
-                    if let Some(set) = self.resources.get_mut(&resource) {
-                        set.invalidate();
-                    }
+                for resource in self.awake_naming(&above) {
+                    self.invalidate(resource);
+                }
+                for class in self.classes_naming_any(&above) {
+                    self.invalidate_class(&class);
                 }
             }
             Subject::Resource(resource) => self.drop_resource(*resource),
@@ -40,6 +45,19 @@ impl Registry {
     }
 
     fn drop_resource(&mut self, resource: ResourceId) {
+        self.note_rights(resource);
+        self.dormant.remove(&resource);
+        self.leave_indexes(resource);
+        for document in self.documents.get(&resource).cloned().into_iter().flatten() {
+            self.invalidate(document);
+        }
+        for class in self.dormant.classes_in(resource).copied().collect::<Vec<_>>() {
+            self.invalidate_class(&class);
+        }
+    }
+
+    /// Takes an awake resource out.
+    pub(super) fn leave_indexes(&mut self, resource: ResourceId) {
         let Some(set) = self.resources.remove(&resource) else { return };
         for roster in set.named() {
             without(&mut self.naming, &roster, &resource);
@@ -49,11 +67,6 @@ impl Registry {
         }
         if set.genesis.kind == ResourceKind::Shelf {
             without(&mut self.shelves, &set.genesis.owner, &resource);
-        }
-        for document in self.documents.get(&resource).into_iter().flatten() {
-            if let Some(set) = self.resources.get_mut(document) {
-                set.invalidate();
-            }
         }
     }
 
@@ -81,6 +94,9 @@ impl Registry {
             return;
         }
         let Some(subject) = self.records.get(&id).map(VerifiedRecord::subject) else { return };
+        if let Subject::Resource(resource) = subject {
+            self.note_rights(resource);
+        }
         let dropped = match subject {
             Subject::Roster(roster) => self.rosters.log_mut(&roster).map(|log| log.drop_spare(id)),
             Subject::Resource(resource) => self.resources.get_mut(&resource).map(|set| set.drop_spare(id)),
@@ -118,18 +134,14 @@ impl Registry {
 
     /// Judges again what in a resource rests on who was ever entitled: its exclusions, or its very birth.
     pub(super) fn judge_entitled_again(&mut self, resource: ResourceId, queue: &mut Vec<VerifiedRecord>) {
-        let Some(set) = self.resources.get(&resource) else { return };
-        let orphaned = set.genesis.space.is_some_and(|space| {
-            let space = self.resources.get(&space);
-            let who = self.rosters.reached_ever([set.genesis.owner]);
-            space.is_some_and(|space| self.ever_role(space, &who) < Some(Role::Write))
-        });
-        if orphaned {
+        if self.is_orphaned(&resource) {
             self.judge_again(&[Subject::Resource(resource)], queue);
             return;
         }
-        let exclusions = set.exclusions.iter().filter(|(_, exclude)| !self.ever_admin(set, exclude.by));
+        let Some(set) = self.resources.get(&resource) else { return };
+        let exclusions = set.exclusions.iter().filter(|(_, exclude)| !self.ever_admin(resource, exclude.by));
         let unentitled: Vec<RecordId> = exclusions.map(|(id, _)| *id).collect();
+        self.note_rights(resource);
         for id in unentitled {
             queue.extend(self.records.get(&id).cloned());
             self.drop_record(&Subject::Resource(resource), &id);
@@ -137,6 +149,37 @@ impl Registry {
                 set.drop_exclude(&id);
             }
         }
+    }
+
+    /// The same for the dormant documents of one class, which rest on the same.
+    pub(super) fn judge_births_again(&mut self, class: &AccessClass, queue: &mut Vec<VerifiedRecord>) {
+        let members: Vec<ResourceId> = self.dormant.members(class).collect();
+        if members.first().is_some_and(|first| self.is_orphaned(first)) {
+            let subjects: Vec<Subject> = members.into_iter().map(Subject::Resource).collect();
+            self.judge_again(&subjects, queue);
+        }
+    }
+
+    /// Judges again the dormant resources that are in doubt, each family as one.
+    pub(super) fn judge_doubtful(&mut self, queue: &mut Vec<VerifiedRecord>) {
+        for class in std::mem::take(&mut self.doubtful) {
+            let families = self.dormant.families_of(class);
+            let void = families.filter(|family| self.judge_genesis(family.class, family.by).is_err());
+            let void: Vec<Subject> =
+                void.flat_map(|family| self.dormant.members_of(family)).map(Subject::Resource).collect();
+            if !void.is_empty() {
+                self.judge_again(&void, queue);
+            }
+        }
+    }
+
+    /// Whether the owner of a document could never have written in its space.
+    fn is_orphaned(&self, resource: &ResourceId) -> bool {
+        let class = self.genesis_class(resource);
+        class.and_then(|class| Some((class.owner, class.space?))).is_some_and(|(owner, space)| {
+            let known = self.genesis_class(&space).is_some();
+            known && self.ever_role(space, &self.rosters.reached_ever([owner])) < Some(Role::Write)
+        })
     }
 
     fn place_of(&self, record: &VerifiedRecord) -> Place {

@@ -3,36 +3,112 @@
 //! What a store hands back was judged before, and comes in no order. Records may wait here for others without any
 //! bound, since there are no more of them than were stored: of those that a device keeps none gets lost by being
 //! read before what it rests on.
+//!
+//! Most of what is stored are documents of which there is nothing but the genesis. Those are not even read as
+//! records, but packed at once, and judged together with all that have the same owner, space and device.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Registry;
 use super::waiting::{Waiting, builds_on};
-use crate::ids::RecordId;
-use crate::records::{Record, VerifiedRecord};
+use crate::ids::{RecordId, ResourceId};
+use crate::records::{
+    Family, Packed, Record, RecordError, ResourceKind, Subject, UnverifiedRecord, VerifiedRecord,
+};
+
+/// Geneses that are not read yet, by what they have in common.
+type Births = BTreeMap<Family, Vec<(ResourceId, Packed)>>;
 
 impl Registry {
     /// Reads back stored records. Says which of them are worth storing no more: none, unless the store was
     /// damaged or written by another version. Nothing counts as changed by it.
     #[must_use]
-    pub fn load(mut records: Vec<VerifiedRecord>) -> (Self, Vec<RecordId>) {
+    pub fn load(records: Vec<VerifiedRecord>) -> (Self, Vec<RecordId>) {
+        Self::read_back(records, Births::new())
+    }
+
+    /// The same from the bytes of each record, with its id, as this device stored them. Neither ids nor signatures
+    /// are looked at again: see [`UnverifiedRecord::trusted`].
+    ///
+    /// # Errors
+    /// If some bytes are no record.
+    pub fn load_stored(
+        rows: impl IntoIterator<Item = (RecordId, impl AsRef<[u8]>)>,
+    ) -> Result<(Self, Vec<RecordId>), RecordError> {
+        let mut births = Births::new();
+        let mut records = Vec::new();
+        for (id, bytes) in rows {
+            let bytes = bytes.as_ref();
+            match Packed::new(bytes)? {
+                Some((family, packed)) => {
+                    births.entry(family).or_default().push((ResourceId::from_bytes(*id.as_bytes()), packed));
+                }
+                None => records.push(UnverifiedRecord::decode(bytes)?.trusted()),
+            }
+        }
+        let subjects: BTreeSet<Subject> = records.iter().map(VerifiedRecord::subject).collect();
+        for (family, births) in &mut births {
+            births.sort_by_key(|(id, _)| *id);
+            births.dedup_by_key(|(id, _)| *id);
+            let has_others = |id: &ResourceId| subjects.contains(&Subject::Resource(*id));
+            for (id, packed) in births.extract_if(.., |(id, _)| has_others(id)) {
+                records.push(packed.unpack(Subject::Resource(id).genesis(), family)?);
+            }
+        }
+        Ok(Self::read_back(records, births))
+    }
+
+    /// `births` are of resources that have no other records.
+    fn read_back(mut records: Vec<VerifiedRecord>, births: Births) -> (Self, Vec<RecordId>) {
         let mut registry = Self { waiting: Waiting::unbounded(), ..Self::default() };
-        let ids: Vec<RecordId> = records.iter().map(VerifiedRecord::id).collect();
-        // What others build on was kept beyond the bounds for their sake, and is kept again.
-        registry.built_on = records.iter().flat_map(|record| builds_on(record.record())).collect();
+        let mut ids: Vec<RecordId> = records.iter().map(VerifiedRecord::id).collect();
         // The last is taken first.
         records.sort_by_key(|record| std::cmp::Reverse((turn(record.record()), record.id())));
-        registry.settle(records);
+        let rosters = records.partition_point(|record| turn(record.record()) > LAST_OF_ROSTERS);
+        let on_rosters = records.split_off(rosters);
+        registry.settle_all(on_rosters);
+        let (spaces, others): (Births, Births) =
+            births.into_iter().partition(|(family, _)| family.class.kind == ResourceKind::Space);
+        let mut late = registry.take_births(spaces);
+        registry.settle_all(records);
+        late.extend(registry.take_births(others));
+        ids.extend(late.iter().map(VerifiedRecord::id));
+        registry.settle_all(late);
         registry.waiting = Waiting::default();
-        registry.take_changes();
-        let left = ids.into_iter().filter(|id| !registry.contains(id)).collect();
-        (registry, left)
+        (registry.changes, registry.touched) = Default::default();
+        ids.retain(|id| !registry.contains(id));
+        (registry, ids)
+    }
+
+    /// Takes in stored records, the last first. What others build on was kept beyond the bounds for their sake, and
+    /// is kept again.
+    fn settle_all(&mut self, records: Vec<VerifiedRecord>) {
+        self.built_on = records.iter().flat_map(|record| builds_on(record.record())).collect();
+        self.settle(records);
+    }
+
+    /// Takes in those geneses that are worth storing as things stand, and gives back the others, read.
+    fn take_births(&mut self, births: Births) -> Vec<VerifiedRecord> {
+        let holds = |family: &Family| self.judge_genesis(family.class, family.by).is_ok();
+        let (taken, others): (Births, Births) = births.into_iter().partition(|(family, _)| holds(family));
+        self.dormant.fill(taken);
+        let read = |(family, births): (Family, Vec<(ResourceId, Packed)>)| {
+            births
+                .into_iter()
+                .filter_map(move |(id, packed)| packed.unpack(Subject::Resource(id).genesis(), &family).ok())
+        };
+        others.into_iter().flat_map(read).collect()
     }
 }
+
+/// The last turn of a record of a roster.
+const LAST_OF_ROSTERS: u8 = 1;
 
 /// Whose turn it is: first what others rest on, so that few have to wait.
 fn turn(record: &Record) -> u8 {
     match record {
         Record::RosterGenesis(_) => 0,
-        Record::RosterOperation(_) => 1,
+        Record::RosterOperation(_) => LAST_OF_ROSTERS,
         Record::Genesis(genesis) => 2 + u8::from(genesis.space.is_some()),
         Record::Grant(_) => 4,
         Record::Revoke(_) | Record::Tombstone(_) | Record::Exclude(_) | Record::Keys(_) => 5,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::resource::ResourceSet;
 use super::{Registry, Voices};
-use crate::access::{Access, Explanation, Forest, LinkStatus, Principal, lasts};
+use crate::access::{Access, AccessClass, Explanation, Forest, LinkStatus, Principal, Rights, lasts};
 use crate::ids::{DeviceId, PersonId, RecordId, ResourceId};
 use crate::records::{Grant, Issuer, Member, Parent, Record, ResourceKind, Signer, Subject, VerifiedRecord};
 use crate::role::Role;
@@ -62,12 +62,19 @@ impl Registry {
     #[must_use]
     pub fn shelf_of(&self, person: PersonId) -> Option<ResourceId> {
         let roster = self.rosters.get(&person)?;
-        let shelves = self.shelves.get(&person)?.iter().filter_map(|shelf| {
-            let set = self.resources.get(shelf)?;
-            let genesis = Subject::Resource(*shelf).genesis();
-            Some((!roster.speaks_in(&set.genesis.by, &genesis), *shelf))
+        let shelves = self.shelves_of(person).filter_map(|shelf| {
+            let awake = self.resources.get(&shelf).map(|set| set.genesis.by);
+            let by = awake.or_else(|| self.dormant.family(&shelf).map(|family| family.by))?;
+            Some((!roster.speaks_in(&by, &Subject::Resource(shelf).genesis()), shelf))
         });
         shelves.min().map(|(_, shelf)| shelf)
+    }
+
+    /// All shelves of a person that are known here, in no order that means anything.
+    pub fn shelves_of(&self, person: PersonId) -> impl Iterator<Item = ResourceId> {
+        let class = AccessClass { owner: person, kind: ResourceKind::Shelf, space: None };
+        let awake = self.shelves.get(&person).into_iter().flatten().copied();
+        awake.chain(self.dormant.members(&class))
     }
 }
 
@@ -76,32 +83,82 @@ impl Registry {
     /// Whether this is a document, a space or a shelf.
     #[must_use]
     pub fn kind_of(&self, resource: ResourceId) -> Option<ResourceKind> {
-        self.resources.get(&resource).map(|set| set.genesis.kind)
+        self.genesis_class(&resource).map(|class| class.kind)
     }
 
     /// The space that a document was born in.
     #[must_use]
     pub fn space_of(&self, document: ResourceId) -> Option<ResourceId> {
-        self.resources.get(&document)?.genesis.space
+        self.genesis_class(&document)?.space
     }
 
     /// The documents born in a space, in order.
     #[must_use]
     pub fn documents_in(&self, space: ResourceId) -> Vec<ResourceId> {
-        self.documents.get(&space).into_iter().flatten().copied().collect()
+        let mut born: Vec<ResourceId> = self.born_in(space).collect();
+        born.sort_unstable();
+        born
+    }
+
+    /// The same, each once and in no order that means anything, without a copy.
+    pub fn born_in(&self, space: ResourceId) -> impl Iterator<Item = ResourceId> {
+        let dormant = self.dormant.classes_in(space).flat_map(|class| self.dormant.members(class));
+        self.documents.get(&space).into_iter().flatten().copied().chain(dormant)
+    }
+
+    /// The spaces known here, in no order that means anything.
+    pub fn spaces(&self) -> impl Iterator<Item = ResourceId> {
+        let awake = self.resources.values().filter(|set| set.genesis.kind == ResourceKind::Space);
+        let classes = self.dormant.classes().filter(|class| class.kind == ResourceKind::Space);
+        awake.map(|set| set.id).chain(classes.flat_map(|class| self.dormant.members(class)))
+    }
+
+    /// Of what this is one, if no record of it is stored but its genesis. In all resources of a class everybody may
+    /// do the same, the same rosters tell why, and none was granted, excluded or deleted by itself.
+    #[must_use]
+    pub fn class_of(&self, resource: ResourceId) -> Option<AccessClass> {
+        match self.resources.get(&resource) {
+            Some(set) => set.is_bare().then(|| set.class()),
+            None => self.dormant.class_of(&resource),
+        }
     }
 
     /// Who may do what in a document, space or shelf. What is granted in its space is joined in.
     #[must_use]
     pub fn access(&self, resource: ResourceId) -> Option<Arc<Access>> {
-        let set = self.resources.get(&resource)?;
-        // A space is born in none, so this goes one step up at most.
-        let space = self.space_set(set).map(|space| space.access(&self.rosters, None));
-        Some(Arc::clone(set.access(&self.rosters, space)))
+        let rights = Arc::clone(self.rights(resource)?);
+        let name = match self.resources.get(&resource) {
+            Some(set) => set.genesis.name.clone(),
+            None => self.dormant.name(&resource)?,
+        };
+        Some(Arc::new(Access::new(resource, name, rights)))
     }
 
-    fn space_set(&self, set: &ResourceSet) -> Option<&ResourceSet> {
-        self.resources.get(&set.genesis.space?)
+    /// The same without what is this document's alone: nothing is copied, and all of a class have one.
+    #[must_use]
+    pub fn rights(&self, resource: ResourceId) -> Option<&Arc<Rights>> {
+        match self.resources.get(&resource) {
+            // A space is born in none, so this goes one step up at most.
+            Some(set) => {
+                Some(set.rights(&self.rosters, set.genesis.space.and_then(|space| self.rights(space))))
+            }
+            None => self.rights_of_class(&self.dormant.class_of(&resource)?),
+        }
+    }
+
+    /// The same for all of a class. Nothing if there is none of it.
+    #[must_use]
+    pub fn rights_of_class(&self, class: &AccessClass) -> Option<&Arc<Rights>> {
+        let rights = &self.dormant.class(class)?.rights;
+        Some(rights.get_or_init(|| {
+            let space = class.space.and_then(|space| self.rights(space));
+            Arc::new(Rights::of_class(*class, &self.rosters, space.map(AsRef::as_ref)))
+        }))
+    }
+
+    /// A resource, awake or unpacked for as long as it takes.
+    fn set(&self, resource: ResourceId) -> Option<&ResourceSet> {
+        self.resources.get(&resource).or_else(|| self.dormant.set(&resource))
     }
 
     /// The resources that name this person or group as owner, issuer or audience: by itself, through groups it
@@ -111,13 +168,61 @@ impl Registry {
         self.resources_naming_any(&self.rosters.above_ever(roster)).into_iter().collect()
     }
 
+    /// Whether some resource that [names](Registry::resources_naming) this person or group is such a one. Asks
+    /// no further when one is.
+    pub fn names_any(&self, roster: PersonId, mut is_such: impl FnMut(ResourceId) -> bool) -> bool {
+        let above = self.rosters.above_ever(roster);
+        self.awake_naming(&above).into_iter().any(&mut is_such)
+            || self
+                .classes_naming_any(&above)
+                .iter()
+                .any(|class| self.dormant.members(class).any(&mut is_such))
+    }
+
+    /// The [classes](Registry::class_of) of the resources that [name](Registry::resources_naming) this person or
+    /// group, and those of these resources that have records of their own.
+    #[must_use]
+    pub fn classes_naming(&self, roster: PersonId) -> (BTreeSet<AccessClass>, BTreeSet<ResourceId>) {
+        let above = self.rosters.above_ever(roster);
+        (self.classes_naming_any(&above), self.awake_naming(&above))
+    }
+
     pub(super) fn resources_naming_any(&self, rosters: &BTreeSet<PersonId>) -> BTreeSet<ResourceId> {
-        let named = rosters.iter().filter_map(|roster| self.naming.get(roster)).flatten();
-        let mut resources: BTreeSet<ResourceId> = named.copied().collect();
-        let born: Vec<ResourceId> =
-            resources.iter().filter_map(|space| self.documents.get(space)).flatten().copied().collect();
+        let mut resources = self.awake_naming(rosters);
+        let classes = self.classes_naming_any(rosters);
+        resources.extend(classes.iter().flat_map(|class| self.dormant.members(class)));
+        resources
+    }
+
+    /// Those that are awake among the resources naming any of these, or born in a space that does.
+    pub(super) fn awake_naming(&self, rosters: &BTreeSet<PersonId>) -> BTreeSet<ResourceId> {
+        let mut resources = self.naming_themselves(rosters);
+        let spaces = self.classes_of_any(rosters).filter(|class| class.kind == ResourceKind::Space);
+        let dormant = spaces.flat_map(|class| self.dormant.members(class));
+        let within = |space: ResourceId| self.documents.get(&space).into_iter().flatten().copied();
+        let born: Vec<ResourceId> = resources.iter().copied().chain(dormant).flat_map(within).collect();
         resources.extend(born);
         resources
+    }
+
+    /// The classes of those that are dormant.
+    pub(super) fn classes_naming_any(&self, rosters: &BTreeSet<PersonId>) -> BTreeSet<AccessClass> {
+        let mut classes: BTreeSet<AccessClass> = self.classes_of_any(rosters).copied().collect();
+        let spaces = classes.iter().filter(|class| class.kind == ResourceKind::Space);
+        let dormant = spaces.flat_map(|class| self.dormant.members(class));
+        let spaces = self.naming_themselves(rosters).into_iter().chain(dormant);
+        let born: Vec<AccessClass> =
+            spaces.flat_map(|space| self.dormant.classes_in(space)).copied().collect();
+        classes.extend(born);
+        classes
+    }
+
+    fn naming_themselves(&self, rosters: &BTreeSet<PersonId>) -> BTreeSet<ResourceId> {
+        rosters.iter().filter_map(|roster| self.naming.get(roster)).flatten().copied().collect()
+    }
+
+    fn classes_of_any<'a>(&'a self, owners: &'a BTreeSet<PersonId>) -> impl Iterator<Item = &'a AccessClass> {
+        owners.iter().flat_map(|owner| self.dormant.classes_of(*owner))
     }
 
     /// What the removal of a member by another builds on: the heads of the roster without what that member
@@ -153,9 +258,26 @@ impl Registry {
     /// is or was in a group among them.
     #[must_use]
     pub fn rosters_named_by(&self, resource: ResourceId) -> Vec<PersonId> {
-        let Some(set) = self.resources.get(&resource) else { return Vec::new() };
-        let mut named: BTreeSet<PersonId> =
-            set.named().chain(self.space_set(set).into_iter().flat_map(ResourceSet::named)).collect();
+        self.named_rosters(resource).to_vec()
+    }
+
+    /// The same, of which all of a class have one.
+    #[must_use]
+    pub fn named_rosters(&self, resource: ResourceId) -> Arc<[PersonId]> {
+        let class = self.dormant.class_of(&resource);
+        match class.as_ref().and_then(|class| self.dormant.class(class)) {
+            Some(class) => Arc::clone(class.rosters.get_or_init(|| self.all_named(resource))),
+            None => self.all_named(resource),
+        }
+    }
+
+    fn all_named(&self, resource: ResourceId) -> Arc<[PersonId]> {
+        let Some(class) = self.genesis_class(&resource) else { return Arc::default() };
+        let mut named = BTreeSet::new();
+        for resource in class.space.into_iter().chain([resource]) {
+            named.extend(self.genesis_class(&resource).map(|class| class.owner));
+            named.extend(self.resources.get(&resource).into_iter().flat_map(ResourceSet::named));
+        }
         let within: Vec<PersonId> = named.iter().flat_map(|id| self.rosters.below_ever(*id)).collect();
         named.extend(within);
         named.into_iter().collect()
@@ -173,7 +295,7 @@ impl Registry {
             ids.extend(forests.iter().map(|forest| Subject::Resource(forest.set.id).genesis()));
             ids.extend(forests.iter().filter_map(|forest| forest.tombstone));
         }
-        ids.iter().filter_map(|id| self.records.get(id)).cloned().collect()
+        ids.iter().filter_map(|id| self.record(id)).cloned().collect()
     }
 
     /// Why somebody has a role, or what is missing.
@@ -230,19 +352,19 @@ impl Registry {
     /// if that is upstream, else a group's. What comes from the space is revoked in the space.
     #[must_use]
     pub fn revocable(&self, device: DeviceId, resource: ResourceId) -> BTreeMap<RecordId, Issuer> {
-        self.forest(resource).map(|forest| forest.revocable(&device)).unwrap_or_default()
+        self.awake_forest(resource).map(|forest| forest.revocable(&device)).unwrap_or_default()
     }
 
     /// The revocations that count now, whatever else became of their targets.
     #[must_use]
     pub fn counted_revocations(&self, resource: ResourceId) -> BTreeSet<RecordId> {
-        self.forest(resource).map(|forest| forest.counted_revocations()).unwrap_or_default()
+        self.awake_forest(resource).map(|forest| forest.counted_revocations()).unwrap_or_default()
     }
 
     /// The grants that count now.
     #[must_use]
     pub fn live_grants(&self, resource: ResourceId) -> BTreeSet<RecordId> {
-        let Some(forest) = self.forest(resource) else { return BTreeSet::new() };
+        let Some(forest) = self.awake_forest(resource) else { return BTreeSet::new() };
         let live = forest.grants().filter(|(.., status)| *status == LinkStatus::Live);
         live.map(|(id, ..)| id).collect()
     }
@@ -276,7 +398,10 @@ impl Registry {
             Record::RosterOperation(operation) => operation.by == device && operation.person.is_some(),
             Record::RosterGenesis(_) | Record::Keys(_) => false,
         });
-        signed.map(|(id, _)| *id).collect()
+        let shelves = self.dormant.shelves_by(device).map(|shelf| Subject::Resource(shelf).genesis());
+        let mut signed: Vec<RecordId> = signed.map(|(id, _)| *id).chain(shelves).collect();
+        signed.sort_unstable();
+        signed
     }
 
     /// All that was signed about access, as it reads: each record after those it rests on, with what became of
@@ -297,13 +422,17 @@ impl Registry {
     }
 
     fn forest(&self, resource: ResourceId) -> Option<Forest<'_>> {
+        self.set(resource).map(|set| Forest::evaluate(set, &self.rosters))
+    }
+
+    /// The same where there may be grants.
+    fn awake_forest(&self, resource: ResourceId) -> Option<Forest<'_>> {
         self.resources.get(&resource).map(|set| Forest::evaluate(set, &self.rosters))
     }
 
     /// The grants of a resource, and those of its space.
     fn forests(&self, resource: ResourceId) -> Vec<Forest<'_>> {
-        let set = self.resources.get(&resource);
-        let sets = set.into_iter().chain(set.and_then(|set| self.space_set(set)));
-        sets.map(|set| Forest::evaluate(set, &self.rosters)).collect()
+        let resources = [Some(resource), self.space_of(resource)];
+        resources.into_iter().flatten().filter_map(|resource| self.forest(resource)).collect()
     }
 }

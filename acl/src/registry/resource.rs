@@ -7,7 +7,7 @@ use super::rosters::Rosters;
 use super::slots::{Admission, Slots};
 use super::waiting::Awaited;
 use super::{Refusal, Verdict};
-use crate::access::{Access, lasts};
+use crate::access::{AccessClass, Rights, lasts};
 use crate::bounds::{MAX_DEPTH, MAX_EXCLUSIONS_PER_DEVICE, MAX_GRANTS_PER_SIGNER};
 use crate::ids::{DeviceId, PersonId, RecordId, ResourceId};
 use crate::records::{
@@ -23,7 +23,8 @@ type Slot = (Issuer, Signer, u8);
 /// A grant and the number of grants from it up to the genesis, itself included.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredGrant {
-    pub(crate) grant: Grant,
+    /// Apart, since a tree of one entry has room for eleven.
+    pub(crate) grant: Box<Grant>,
     pub(crate) depth: u8,
 }
 
@@ -44,7 +45,7 @@ pub(crate) struct ResourceSet {
     exclusion_slots: Slots<DeviceId>,
     /// The rosters that records name, and how many times.
     named: BTreeMap<PersonId, u32>,
-    memo: OnceLock<Arc<Access>>,
+    memo: OnceLock<Arc<Rights>>,
 }
 
 impl ResourceSet {
@@ -64,9 +65,24 @@ impl ResourceSet {
         }
     }
 
-    /// Who may do what; `space` is the access to the space it was born in.
-    pub(super) fn access(&self, rosters: &Rosters, space: Option<&Arc<Access>>) -> &Arc<Access> {
-        self.memo.get_or_init(|| Arc::new(Access::evaluate(self, rosters, space.map(AsRef::as_ref))))
+    /// Who may do what; `space` is who may in the space it was born in.
+    pub(super) fn rights(&self, rosters: &Rosters, space: Option<&Arc<Rights>>) -> &Arc<Rights> {
+        self.memo.get_or_init(|| Arc::new(Rights::evaluate(self, rosters, space.map(AsRef::as_ref))))
+    }
+
+    /// The same, if somebody has asked for it since something changed.
+    pub(super) fn known_rights(&self) -> Option<Arc<Rights>> {
+        self.memo.get().cloned()
+    }
+
+    /// Of what it is one.
+    pub(crate) fn class(&self) -> AccessClass {
+        self.genesis.class()
+    }
+
+    /// Whether it has no record but its genesis.
+    pub(super) fn is_bare(&self) -> bool {
+        self.grants.is_empty() && self.tombstones.is_empty() && self.exclusions.is_empty()
     }
 
     /// Something on which the answer depends has changed.
@@ -165,7 +181,7 @@ impl ResourceSet {
             self.name(roster);
         }
         *self.ever.entry(grant.to).or_default().entry(grant.role).or_default() += 1;
-        self.grants.insert(id, StoredGrant { grant: grant.clone(), depth });
+        self.grants.insert(id, StoredGrant { grant: Box::new(grant.clone()), depth });
         self.invalidate();
         Ok(evicted.map(|evicted| self.evict(evicted)).unwrap_or_default())
     }
@@ -306,7 +322,7 @@ impl ResourceSet {
         while let Some(id) = queue.pop() {
             let Some(stored) = self.grants.remove(&id) else { continue };
             let revocations = self.revocations.remove(&id).unwrap_or_default();
-            let Grant { issuer, to, .. } = stored.grant;
+            let Grant { issuer, to, .. } = *stored.grant;
             let revokers = revocations.values().map(|revoke| revoke.issuer);
             let issuers = std::iter::once(issuer).chain(revokers).filter_map(issuing_roster);
             for roster in issuers.chain(audience_roster(to)) {

@@ -97,6 +97,16 @@ impl Waiting {
                 || self.bytes + size > MAX_WAITING_BYTES)
     }
 
+    /// The resources of which some await news.
+    pub(super) fn awaited_resources(&self) -> Vec<ResourceId> {
+        let first = Awaited::Resource(ResourceId::from_bytes([0; 32]));
+        let awaited = self.by_awaited.range(first..).filter_map(|(awaited, _)| match awaited {
+            Awaited::Resource(resource) => Some(*resource),
+            Awaited::Record(_) | Awaited::Roster(_) => None,
+        });
+        awaited.collect()
+    }
+
     /// Takes out all that waited for this.
     pub(super) fn wake(&mut self, awaited: Awaited) -> Vec<VerifiedRecord> {
         let ids = self.by_awaited.remove(&awaited).unwrap_or_default();

@@ -13,12 +13,12 @@ use crate::agreement::{answers, by_the_rule, difference, everybody};
 use crate::cast::registry;
 use crate::world::{Step, World};
 
-fn steps() -> impl Strategy<Value = Vec<Step>> {
+pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(any::<Step>(), 1..48)
 }
 
 /// The same worlds every time, and as many as asked for; those that once failed come first.
-fn thorough(cases: u32) -> ProptestConfig {
+pub(crate) fn thorough(cases: u32) -> ProptestConfig {
     let asked = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let cases = asked.unwrap_or(cases);
     ProptestConfig { cases, rng_seed: RngSeed::Fixed(7), ..ProptestConfig::default() }

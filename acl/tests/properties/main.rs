@@ -16,6 +16,7 @@ mod agreement;
 #[path = "../oracle/cast.rs"]
 #[expect(dead_code, reason = "not every suite has people do everything")]
 mod cast;
+mod dormancy;
 mod laws;
 #[path = "../oracle/rosters.rs"]
 mod rosters;

@@ -5,7 +5,9 @@ use katori_acl::bounds::{
     MAX_EXCLUDED_CHANGES, MAX_GRANTS_PER_SIGNER, MAX_ROSTER_FORKS, MAX_WAITING_BYTES_PER_SUBJECT,
     MAX_WAITING_PER_SUBJECT,
 };
-use katori_acl::{Audience, Capacity, Exclude, Inserted, Record, Registry, Role, Subject, VerifiedRecord};
+use katori_acl::{
+    Audience, Capacity, Exclude, Inserted, Record, Registry, ResourceId, Role, Subject, VerifiedRecord,
+};
 
 use crate::world::{ADMIN, WRITE, World, add, device, everything, operation};
 
@@ -100,15 +102,23 @@ fn what_an_evicted_operation_entitled_goes_with_it() {
     let document = world.document(ben, &laptop);
     let grant = world.grant(document, ben, &puppet, ada, WRITE);
     assert_eq!(world.role(document, ada), Some(Role::Write));
+    let (founded, space) = (world.document(ben, &puppet), world.space(ben, &puppet));
+    let born = world.document_in(space, ben, &laptop);
+    let plain: Vec<_> = (0..20).map(|_| world.document(ben, &laptop)).collect();
     for fork in forks {
         world.insert(fork);
     }
+    let is_known = |id: &ResourceId| world.registry.kind_of(*id).is_some();
+    assert!(![founded, space, born].iter().any(is_known), "it founded them, or where they were born");
+    assert!(plain.iter().all(is_known) && is_known(&document));
     assert!(!world.contains(ben, &puppet));
     assert!(!world.registry.contains(&grant));
     assert_eq!(world.role(document, ada), None);
     assert_eq!(world.registry.person_ever_of(puppet.public()), None);
     let changes = world.registry.take_changes();
     assert!(!changes.stored.contains(&grant));
+    let stored = |id: &ResourceId| changes.stored.contains(&Subject::Resource(*id).genesis());
+    assert!(plain.iter().all(stored) && !stored(&founded) && !stored(&born));
     let other = registry(world.records.iter().rev().cloned());
     assert_eq!(everything(&other), everything(&world.registry));
 }

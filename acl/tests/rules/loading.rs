@@ -1,7 +1,9 @@
 //! What a store hands back is all there again, in whatever order it comes.
 
 use katori_acl::bounds::{MAX_WAITING, MAX_WAITING_PER_SUBJECT};
-use katori_acl::{Audience, Capacity, Issuer, Parent, Record, Registry};
+use katori_acl::{
+    Audience, Capacity, Issuer, Parent, Record, Registry, Subject, UnverifiedRecord, VerifiedRecord,
+};
 
 use crate::world::{ADMIN, WRITE, World, device, everything, revocation};
 
@@ -56,4 +58,69 @@ fn what_counts_no_more_is_named() {
     let (loaded, left) = Registry::load(world.records);
     assert_eq!(left, [grant]);
     assert!(!loaded.contains(&grant));
+}
+
+#[test]
+fn rows_are_read_back_as_they_were_written() {
+    let mut world = World::default();
+    let olga = (world.person(&device(1)), device(1));
+    let ada = (world.person(&device(2)), device(2));
+    world.add(olga.0, &olga.1, &device(3));
+    let club = world.group(olga.0, &olga.1);
+    world.join(club, olga.0, &olga.1, ada.0, Capacity::Full);
+    let space = world.space(club, &device(3));
+    let other_space = world.space(olga.0, &olga.1);
+    world.grant(other_space, olga.0, &olga.1, ada.0, WRITE);
+    for by in [&device(1), &device(3)] {
+        world.document(olga.0, by);
+        world.document_in(space, olga.0, by);
+        world.document_in(other_space, olga.0, by);
+    }
+    world.document_in(other_space, ada.0, &ada.1);
+    let shared = world.document_in(space, ada.0, &ada.1);
+    world.grant(shared, ada.0, &ada.1, olga.0, ADMIN);
+    let rows = |records: &[VerifiedRecord]| -> Vec<_> {
+        records.iter().map(|record| (record.id(), record.bytes().to_vec())).collect()
+    };
+    let expected = everything(&world.registry);
+    let mut records = world.records.clone();
+    for order in [0, 1] {
+        let (mut loaded, left) = Registry::load_stored(rows(&records)).unwrap();
+        assert_eq!(everything(&loaded), expected, "order {order}");
+        assert_eq!(left, []);
+        assert_eq!(loaded.take_changes(), katori_acl::Changes::default());
+        assert_eq!(loaded.take_access_changes(), katori_acl::AccessChanges::default());
+        records.reverse();
+    }
+
+    // Without the club, nobody ever owned its space.
+    let gone = |record: &VerifiedRecord| record.subject() == Subject::Roster(club);
+    records.retain(|record| !gone(record));
+    let (loaded, left) = Registry::load_stored(rows(&records)).unwrap();
+    let in_club = |record: &VerifiedRecord| match record.record() {
+        Record::Genesis(genesis) => genesis.owner == club || genesis.space == Some(space),
+        Record::Grant(grant) => grant.resource == shared,
+        _ => false,
+    };
+    let mut expected: Vec<_> =
+        records.iter().filter(|record| in_club(record)).map(VerifiedRecord::id).collect();
+    expected.sort();
+    let mut left = left;
+    left.sort();
+    assert_eq!(left, expected);
+    assert!(left.iter().all(|id| !loaded.contains(id)));
+
+    let cut = rows(&records).into_iter().map(|(id, bytes)| (id, bytes[..bytes.len() - 1].to_vec()));
+    assert!(Registry::load_stored(cut).is_err());
+}
+
+#[test]
+fn what_is_trusted_is_the_record_that_was_verified() {
+    let mut world = World::default();
+    let olga = world.person(&device(1));
+    world.document(olga, &device(1));
+    for record in &world.records {
+        let read = UnverifiedRecord::decode(record.bytes()).unwrap();
+        assert_eq!(&read.trusted(), record);
+    }
 }

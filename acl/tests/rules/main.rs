@@ -9,6 +9,7 @@
 )]
 
 mod bounds;
+mod classes;
 mod consent;
 mod exclusions;
 mod explaining;

@@ -9,6 +9,16 @@ const fn split(index: u32) -> (usize, u64) {
 }
 
 impl Bits {
+    /// All indices below this one.
+    pub(crate) fn all_below(end: u32) -> Self {
+        let (words, last) = split(end);
+        let mut bits = vec![u64::MAX; words];
+        if last > 1 {
+            bits.push(last - 1);
+        }
+        Self(bits)
+    }
+
     /// Adds an index; true if it was not there.
     pub(crate) fn insert(&mut self, index: u32) -> bool {
         let (word, bit) = split(index);

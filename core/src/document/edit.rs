@@ -191,7 +191,11 @@ impl Document {
     pub(super) fn hand_out(&mut self, writes: &mut Vec<Write>) {
         let unflushed = std::mem::take(&mut self.unflushed);
         let Some(last) = unflushed.last() else { return };
-        writes.extend(self.write_packs(&unflushed));
+        // What came as a whole is written as a whole.
+        writes.extend(self.write_chunk());
+        let whole = self.chunk.as_ref().map_or(0, |chunk| chunk.changes);
+        let by_themselves: Vec<u32> = unflushed.iter().copied().filter(|index| *index >= whole).collect();
+        writes.extend(self.write_packs(&by_themselves));
         let mut heads = self.automerge.get_heads();
         let shown: Vec<u32> = self.graph.present(&heads).collect();
         if !self.graph.covers(&shown, &[*last]) {
@@ -216,6 +220,7 @@ impl Document {
 
     /// Changes cut into runs that each make one pack.
     pub(super) fn runs(&self, indices: &[u32]) -> Vec<Vec<RawChange>> {
+        self.fetch(indices);
         let mut runs = Vec::new();
         let mut run: Vec<RawChange> = Vec::new();
         let mut size = 0;

@@ -157,6 +157,7 @@ impl Document {
     }
 
     fn materialise(&self, indices: &Bits) -> Option<Automerge> {
+        self.fetch(&indices.iter().collect::<Vec<_>>());
         let changes: Option<Vec<Change>> = indices.iter().map(|index| self.decoded(index)).collect();
         let changes = changes?;
         guarded("building a conflict copy", || {

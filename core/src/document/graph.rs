@@ -1,12 +1,14 @@
 //! The graph of a document's stored changes: who wrote which, in what order, on what they build. It holds the
-//! exact bytes of each change and knows nothing of access or of Automerge's own state.
+//! exact bytes of each change, but for those that came in a whole document, and knows nothing of access or of
+//! Automerge's own state.
 //!
 //! Invariant: the set is closed downward (a change comes in only when all its dependencies are here), and
 //! indices are given in that order, so a dependency always has a lower index than what builds on it. From this
 //! it follows that whoever has a change has everything under it, on which [`Graph::missing`] rests.
 
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
-use std::sync::Arc;
+use std::ops::{Deref, DerefMut};
+use std::sync::{Arc, OnceLock};
 
 use automerge::ChangeHash;
 use katori_acl::{DeviceId, ResourceId};
@@ -14,8 +16,44 @@ use katori_acl::{DeviceId, ResourceId};
 use super::bits::Bits;
 use super::mark;
 use crate::actor::{Claim, claim};
-use crate::gate::{Header, Link, LinkError, RawChange, check_links};
+use crate::gate::{Link, LinkError, RawChange, Said};
 use crate::version::VersionVector;
+
+/// What a change builds on, ascending: mostly one other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Dependencies {
+    One([u32; 1]),
+    Several(Box<[u32]>),
+}
+
+impl Dependencies {
+    fn of(mut indices: impl Iterator<Item = u32>) -> Self {
+        match (indices.next(), indices.next()) {
+            (Some(one), None) => Self::One([one]),
+            (one, two) => Self::Several(one.into_iter().chain(two).chain(indices).collect()),
+        }
+    }
+}
+
+impl Deref for Dependencies {
+    type Target = [u32];
+
+    fn deref(&self) -> &[u32] {
+        match self {
+            Self::One(one) => one,
+            Self::Several(several) => several,
+        }
+    }
+}
+
+impl DerefMut for Dependencies {
+    fn deref_mut(&mut self) -> &mut [u32] {
+        match self {
+            Self::One(one) => one,
+            Self::Several(several) => several,
+        }
+    }
+}
 
 /// One stored change.
 #[derive(Debug)]
@@ -25,12 +63,33 @@ pub(crate) struct Node {
     pub(crate) sequence: u64,
     pub(crate) max_op: u64,
     pub(crate) time: i64,
-    pub(crate) dependencies: Box<[u32]>,
+    pub(crate) dependencies: Dependencies,
     pub(crate) operations: u64,
-    pub(crate) bytes: Arc<[u8]>,
+    /// The change as its author made it. One that came in a whole document has none until somebody asks.
+    bytes: OnceLock<Arc<[u8]>>,
 }
 
 impl Node {
+    pub(crate) fn bytes(&self) -> Option<&Arc<[u8]>> {
+        self.bytes.get()
+    }
+
+    /// Notes the bytes, which are always the same.
+    pub(crate) fn note_bytes(&self, bytes: &[u8]) {
+        self.bytes.get_or_init(|| bytes.into());
+    }
+
+    /// How many bytes the change has, at least about.
+    pub(crate) fn size(&self) -> usize {
+        /// What a change takes besides its operations.
+        const HEADER: usize = 160;
+        /// What an operation takes, if it is small.
+        const OPERATION: usize = 16;
+        let operations = usize::try_from(self.operations).unwrap_or(usize::MAX);
+        let estimate = || HEADER + 32 * self.dependencies.len() + operations.saturating_mul(OPERATION);
+        self.bytes().map_or_else(estimate, |bytes| bytes.len())
+    }
+
     /// The counter of the first operation.
     pub(crate) fn start_op(&self) -> u64 {
         (self.max_op + 1).saturating_sub(self.operations)
@@ -68,6 +127,7 @@ pub(crate) struct Graph {
     claimed: BTreeMap<DeviceId, Bits>,
     unclaimed: Bits,
     bytes: u64,
+    operations: u64,
 }
 
 impl Graph {
@@ -85,6 +145,7 @@ impl Graph {
             reapplied: BTreeMap::new(),
             claimed: BTreeMap::new(),
             bytes: 0,
+            operations: 0,
             unclaimed: Bits::default(),
         }
     }
@@ -98,6 +159,10 @@ impl Graph {
     }
 
     pub(crate) fn index(&self, hash: &ChangeHash) -> Option<u32> {
+        // Mostly it is the last one that is built on.
+        if self.nodes.last().is_some_and(|last| last.hash == *hash) {
+            return self.len().checked_sub(1);
+        }
         self.by_hash.get(hash).copied()
     }
 
@@ -110,6 +175,14 @@ impl Graph {
             indices.into_iter().filter_map(|index| self.node(index)).map(|node| node.hash).collect();
         hashes.sort_unstable();
         hashes
+    }
+
+    /// The hashes of these, sorted.
+    pub(crate) fn hashes_of(&self, indices: &Bits) -> Vec<ChangeHash> {
+        if indices.len() == self.nodes.len() {
+            return self.by_hash.keys().copied().collect();
+        }
+        self.hashes(indices.iter())
     }
 
     /// The indices of those hashes that are here.
@@ -149,9 +222,22 @@ impl Graph {
         self.actors.get(actor as usize).map_or(Claim::Other, |actor| actor.claim)
     }
 
-    /// How many bytes all changes have together.
+    /// How many bytes all changes have together: those of a whole document as it came, others each by itself.
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// How many operations all changes have together.
+    pub(crate) fn operations(&self) -> u64 {
+        self.operations
+    }
+
+    /// All that is stored is in a whole document of so many bytes: the bytes of the changes need not be kept.
+    pub(crate) fn forget_bytes(&mut self, whole: usize) {
+        for node in &mut self.nodes {
+            node.bytes = OnceLock::new();
+        }
+        self.bytes = whole as u64;
     }
 
     /// How many actors there are.
@@ -181,39 +267,64 @@ impl Graph {
         if let Some(index) = self.index(&header.hash) {
             return Ok(index);
         }
-        let mut dependencies: Vec<u32> = self.present(&header.deps).collect();
+        // Automerge looks these up without asking whether they are there.
+        if !header.other_actors.iter().all(|actor| self.by_actor.contains_key(actor.as_slice())) {
+            return Err(LinkError::UnknownActor);
+        }
+        let index = self.add(&header.into(), Some(change.shared_bytes()))?;
+        self.by_hash.insert(header.hash, index);
+        self.bytes += change.bytes().len() as u64;
+        Ok(index)
+    }
+
+    /// Stores all changes of a whole document of so many bytes in a graph that is empty, each after those it builds
+    /// on. Where one of them does not follow from those, the graph is of no use any more.
+    pub(crate) fn insert_whole(&mut self, changes: &[Said<'_>], bytes: usize) -> Result<(), LinkError> {
+        self.by_hash = changes.iter().map(|said| said.hash).zip(0..).collect();
+        if !self.nodes.is_empty() || self.by_hash.len() < changes.len() {
+            return Err(LinkError::PreviousNotBelow);
+        }
+        self.nodes.reserve_exact(changes.len());
+        for said in changes {
+            self.add(said, None)?;
+        }
+        self.bytes = bytes as u64;
+        Ok(())
+    }
+
+    fn add(&mut self, said: &Said<'_>, bytes: Option<Arc<[u8]>>) -> Result<u32, LinkError> {
+        let index = self.len();
+        let mut dependencies = Dependencies::of(self.present(said.deps).filter(|under| *under < index));
+        if dependencies.len() < said.deps.len() {
+            return Err(LinkError::PreviousNotBelow);
+        }
         dependencies.sort_unstable();
-        let previous = self.previous(header, &dependencies);
+        let previous = self.previous(said, &dependencies);
         let link = previous.and_then(|index| self.node(index)).map(|node| Link {
             hash: node.hash,
             seq: node.sequence,
             max_op: node.max_op,
         });
         let under = dependencies.iter().filter_map(|index| self.node(*index)).map(|node| node.max_op);
-        // Automerge looks these up without asking whether they are there.
-        if !header.other_actors.iter().all(|actor| self.by_actor.contains_key(actor.as_slice())) {
-            return Err(LinkError::UnknownActor);
-        }
         // `previous` has looked for itself whether it lies below.
-        check_links(header, link, under, || previous.is_some())?;
-        let claim = claim(&header.actor, &self.document);
+        said.follows(link, under, || previous.is_some())?;
+        let claim = claim(said.actor, &self.document);
 
-        let index = self.len();
-        let at = self.actor_index(&header.actor, claim);
+        let at = self.actor_index(said.actor, claim);
         if let Some(actor) = self.actors.get_mut(at as usize) {
             if let Some(previous) = previous {
                 actor.tips.remove(&previous);
             }
             actor.tips.insert(index);
-            let place = usize::try_from(header.seq - 1).unwrap_or(usize::MAX);
+            let place = usize::try_from(said.seq - 1).unwrap_or(usize::MAX);
             match actor.first.get(place) {
                 None => actor.first.push(index),
                 Some(first) => {
-                    self.forks.entry((at, header.seq)).or_insert_with(|| vec![*first]).push(index);
+                    self.forks.entry((at, said.seq)).or_insert_with(|| vec![*first]).push(index);
                 }
             }
         }
-        if let Some(original) = header.message.as_deref().and_then(mark::read) {
+        if let Some(original) = said.message.and_then(mark::read) {
             self.reapplies.insert(index, original);
             self.reapplied.entry(original).or_default().push(index);
         }
@@ -221,23 +332,22 @@ impl Graph {
             Claim::Device(device) => self.claimed.entry(device).or_default().insert(index),
             Claim::Other => self.unclaimed.insert(index),
         };
-        for dependency in &dependencies {
+        for dependency in dependencies.iter() {
             self.heads.remove(dependency);
         }
         self.heads.insert(index);
-        self.by_hash.insert(header.hash, index);
+        self.operations += said.operations;
         self.nodes.push(Node {
-            hash: header.hash,
+            hash: said.hash,
             actor: at,
-            sequence: header.seq,
-            max_op: header.max_op(),
-            time: header.time,
-            dependencies: dependencies.into(),
-            operations: header.operations,
-            bytes: change.shared_bytes(),
+            sequence: said.seq,
+            max_op: said.max_op(),
+            time: said.time,
+            dependencies,
+            operations: said.operations,
+            bytes: bytes.map_or_else(OnceLock::new, OnceLock::from),
         });
-        self.bytes += change.bytes().len() as u64;
-        let branches = self.forks.get(&(at, header.seq)).map_or(&[][..], Vec::as_slice);
+        let branches = self.forks.get(&(at, said.seq)).map_or(&[][..], Vec::as_slice);
         // The first branch was no branch when it came in.
         let uncounted: Vec<u32> =
             branches.iter().copied().filter(|branch| branches.len() == 2 || *branch == index).collect();
@@ -249,26 +359,26 @@ impl Graph {
 
     fn count_under(&mut self, branch: u32) {
         let Some(node) = self.node(branch) else { return };
-        if !self.under.contains_key(&node.dependencies) {
-            let dependencies = node.dependencies.clone();
+        if !self.under.contains_key(&*node.dependencies) {
+            let dependencies: Box<[u32]> = (*node.dependencies).into();
             let under = self.mark(dependencies.iter().copied(), &mut Bits::default()).len();
             self.under.insert(dependencies, under);
         }
     }
 
     /// The change of the same actor, one number lower, that lies under a new one.
-    fn previous(&self, header: &Header, dependencies: &[u32]) -> Option<u32> {
-        let place = usize::try_from(header.seq).ok()?.checked_sub(2)?;
-        let actor = *self.by_actor.get(header.actor.as_slice())?;
+    fn previous(&self, said: &Said<'_>, dependencies: &[u32]) -> Option<u32> {
+        let place = usize::try_from(said.seq).ok()?.checked_sub(2)?;
+        let actor = *self.by_actor.get(said.actor)?;
         let direct = dependencies.iter().copied().find(|index| {
-            self.node(*index).is_some_and(|node| node.actor == actor && node.sequence + 1 == header.seq)
+            self.node(*index).is_some_and(|node| node.actor == actor && node.sequence + 1 == said.seq)
         });
         if direct.is_some() {
             return direct;
         }
         // Programs other than ours may leave out a dependency that another one implies.
         let first = self.actors.get(actor as usize)?.first.get(place);
-        let forked = self.forks.get(&(actor, header.seq - 1)).map_or(&[][..], Vec::as_slice);
+        let forked = self.forks.get(&(actor, said.seq - 1)).map_or(&[][..], Vec::as_slice);
         first.into_iter().chain(forked).copied().find(|candidate| self.covers(dependencies, &[*candidate]))
     }
 
@@ -291,7 +401,7 @@ impl Graph {
         while let Some(index) = left.pop() {
             if marked.insert(index) {
                 new.push(index);
-                let dependencies = self.node(index).map_or(&[][..], |node| &*node.dependencies);
+                let dependencies = self.node(index).map_or(&[][..], |node| &node.dependencies);
                 left.extend(dependencies.iter().copied().filter(|index| !marked.contains(*index)));
             }
         }
@@ -314,14 +424,14 @@ impl Graph {
 
     /// How many changes lie under a branch of a fork.
     pub(crate) fn under_branch(&self, index: u32) -> usize {
-        self.node(index).and_then(|node| self.under.get(&node.dependencies)).copied().unwrap_or_default()
+        self.node(index).and_then(|node| self.under.get(&*node.dependencies)).copied().unwrap_or_default()
     }
 
     /// A change and all that builds on it.
     pub(crate) fn above(&self, index: u32) -> Bits {
         let mut above: Bits = [index].into_iter().collect();
         for index in index + 1..self.len() {
-            let dependencies = self.node(index).map_or(&[][..], |node| &*node.dependencies);
+            let dependencies = self.node(index).map_or(&[][..], |node| &node.dependencies);
             if dependencies.iter().any(|under| above.contains(*under)) {
                 above.insert(index);
             }
@@ -377,6 +487,22 @@ impl Graph {
         for actor in &self.actors {
             for tip in actor.tips.iter().filter_map(|index| self.node(*index)) {
                 version.insert(&actor.id, tip.sequence, tip.hash);
+            }
+        }
+        version
+    }
+
+    /// The same of a part that is closed downward.
+    pub(crate) fn version_of(&self, part: &Bits) -> VersionVector {
+        if part.len() == self.nodes.len() {
+            return self.version();
+        }
+        let mut version = VersionVector::default();
+        for index in part.iter() {
+            if let Some(node) = self.node(index)
+                && let Some(actor) = self.actors.get(node.actor as usize)
+            {
+                version.raise(&actor.id, node.sequence, node.hash);
             }
         }
         version

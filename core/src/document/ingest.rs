@@ -7,7 +7,7 @@ use katori_acl::{DeviceId, RecordId};
 
 use super::{Document, Done, holds_write};
 use crate::actor::{Claim, claim};
-use crate::gate::{Header, RawChange};
+use crate::gate::{GateError, Header, RawChange, is_whole};
 use crate::pack::unpack;
 use crate::store::Write;
 use crate::version::VersionVector;
@@ -54,6 +54,12 @@ pub struct IngestReport {
     pub vouches_refused: usize,
 }
 
+/// What is to be written, in the order in which it came in, so that what is built on comes first.
+enum Fresh {
+    Pack(Vec<u8>),
+    Changes(Vec<u32>),
+}
+
 impl IngestReport {
     /// Whether the sender sent something that no honest device sends.
     #[must_use]
@@ -66,7 +72,7 @@ impl Document {
     /// Takes in what peers sent, all of it in one step, so that Automerge is called once.
     pub fn ingest(&mut self, batches: Vec<(DeviceId, Batch)>) -> Done {
         let mut writes = Vec::new();
-        let mut new = Vec::new();
+        let (mut fresh, mut new) = (Vec::new(), Vec::new());
         let mut reports = Vec::new();
         let mut held = self.held_bytes();
         for (from, batch) in batches {
@@ -82,10 +88,27 @@ impl Document {
             let room = if self.is_arriving() { self.limits.document_bytes } else { self.limits.held_bytes };
             let mut farewell = (0, 0);
             for bytes in &batch.packs {
-                let Ok(changes) = unpack(bytes, &self.limits.gate) else {
-                    report.malformed += 1;
-                    continue;
+                let changes = if is_whole(bytes) && batch.farewell {
+                    // Who hands over sends what it wrote itself.
+                    Err(GateError::NotAutomerge)
+                } else if is_whole(bytes) {
+                    self.take_whole(bytes, &mut report, &mut writes)
+                } else {
+                    unpack(bytes, &self.limits.gate).map_err(|_| GateError::NotAutomerge)
                 };
+                let changes = match changes {
+                    Ok(changes) => changes,
+                    Err(GateError::TooLarge { .. }) if is_whole(bytes) => {
+                        report.over_budget += 1;
+                        continue;
+                    }
+                    Err(_) => {
+                        report.malformed += 1;
+                        continue;
+                    }
+                };
+                let (before, count) = (new.len(), changes.len());
+                let raw: usize = changes.iter().map(|change| change.bytes().len()).sum();
                 for change in changes {
                     let size = change.bytes().len();
                     farewell.0 += 1;
@@ -103,19 +126,31 @@ impl Document {
                         held += size;
                     }
                 }
+                // A pack of which everything is new is written as it came, unless it was blown up.
+                if count > 0 && new.len() - before == count && bytes.len() <= raw && !is_whole(bytes) {
+                    let earlier: Vec<u32> = new.drain(..).take(before).collect();
+                    fresh.push(Fresh::Changes(earlier));
+                    fresh.push(Fresh::Pack(bytes.clone()));
+                }
             }
             reports.push(report);
         }
         self.place_orphans(&mut new, &mut writes);
-        new.sort_unstable();
-        let mut packs = self.write_packs(&new);
+        fresh.push(Fresh::Changes(new));
+        let mut packs: Vec<Write> = self.write_chunk().into_iter().collect();
+        for fresh in fresh {
+            match fresh {
+                Fresh::Pack(bytes) => packs.push(self.write_pack(bytes)),
+                Fresh::Changes(indices) => packs.extend(self.write_packs(&indices)),
+            }
+        }
         packs.append(&mut writes);
         Done { ingested: reports, ..self.conclude(packs) }
     }
 
     /// Whether somebody who writes vouches for something that is not here yet: then more is on its way, and is held
     /// back only until it is complete.
-    fn is_arriving(&self) -> bool {
+    pub(super) fn is_arriving(&self) -> bool {
         self.vouches
             .awaited_from()
             .any(|device| holds_write(&self.access, device) && !self.forkers.contains(device))
@@ -147,12 +182,12 @@ impl Document {
         new: &mut Vec<u32>,
         writes: &mut Vec<Write>,
     ) {
-        let header = change.header().clone();
+        let header = change.header();
         if self.graph.contains(&header.hash) {
             report.known += 1;
-        } else if self.is_one_too_many(&header) {
+        } else if self.is_one_too_many(header) {
             report.over_budget += 1;
-        } else if self.graph.absent(&change.header().deps).is_empty() {
+        } else if self.graph.absent(&header.deps).is_empty() {
             if self.place(&change, new, writes) {
                 report.new += 1;
             } else {
@@ -168,6 +203,7 @@ impl Document {
                 orphans.push(change);
                 report.orphans += 1;
             }
+            return;
         }
         if self.graph.contains(&header.hash) {
             report.received.raise(&header.actor, header.seq, header.hash);

@@ -8,7 +8,7 @@ use automerge::{Automerge, Change, PatchLog, ReadDoc, TextEncoding};
 
 use super::bits::Bits;
 use super::{Document, Shown};
-use crate::gate::{RawChange, confirm, decode, guarded, inspect};
+use crate::gate::{RawChange, confirm, decode, guarded};
 
 /// A document that counts text in Unicode code points, on every platform.
 pub(super) fn empty() -> Automerge {
@@ -18,7 +18,9 @@ pub(super) fn empty() -> Automerge {
 impl Document {
     /// The change at an index, as the gate saw it. What is stored passed the gate before it was stored.
     pub(super) fn raw(&self, index: u32) -> Option<RawChange> {
-        self.graph.node(index).and_then(|node| inspect(&node.bytes, &self.limits.gate).ok())
+        let node = self.graph.node(index)?;
+        let bytes = self.fetch_one(index)?;
+        RawChange::inspected(bytes, node.hash, node.operations).ok()
     }
 
     pub(super) fn decoded(&self, index: u32) -> Option<Change> {
@@ -28,8 +30,16 @@ impl Document {
     /// Makes the Automerge document hold `wanted`, given that it holds `self.admitted`; what Automerge cannot
     /// apply goes into `self.failed`. Returns what changed in what is shown.
     pub(super) fn show(&mut self, wanted: &Bits) -> Option<Shown> {
+        let (mut shown, new) = self.bring(wanted)?;
+        shown.admitted = self.graph.hashes_of(&new);
+        Some(shown)
+    }
+
+    /// The same, without naming what was admitted.
+    pub(super) fn bring(&mut self, wanted: &Bits) -> Option<(Shown, Bits)> {
         let wanted = &self.within_operations(wanted);
         if *wanted == self.admitted {
+            // A whole document that was loaded waits until it can be shown.
             return None;
         }
         let mut new = wanted.clone();
@@ -37,7 +47,15 @@ impl Document {
         let mut gone = self.admitted.clone();
         gone.subtract(wanted);
         let mut shown = Shown { withdrawn: gone.len(), ..Shown::default() };
-        if gone.is_empty() {
+        if self.show_loaded(wanted) {
+            if self.watched {
+                shown.patches = self.automerge.current_state();
+            }
+            let mut left = wanted.clone();
+            left.subtract(&self.admitted);
+            let indices: Vec<u32> = left.iter().collect();
+            shown.patches.extend(self.apply_surviving(&indices));
+        } else if gone.is_empty() {
             let indices: Vec<u32> = new.iter().collect();
             shown.patches = self.apply_surviving(&indices);
         } else {
@@ -51,12 +69,14 @@ impl Document {
             }
         }
         new.intersect_with(&self.admitted);
-        shown.admitted = self.graph.hashes(new.iter());
-        Some(shown)
+        Some((shown, new))
     }
 
     /// As much of `wanted` as may be shown. What goes beyond is held back here for as long as there is no room.
     pub(super) fn within_operations(&self, wanted: &Bits) -> Bits {
+        if self.graph.operations() <= self.limits.operations {
+            return wanted.clone();
+        }
         let mut left = self.limits.operations;
         let mut within = Bits::default();
         for index in wanted.iter() {
@@ -133,6 +153,7 @@ impl Document {
 
     /// One call into Automerge. `None` after a failure, with the document built anew without the batch.
     fn apply(&mut self, indices: &[u32]) -> Option<Vec<automerge::Patch>> {
+        self.fetch(indices);
         let changes: Option<Vec<Change>> = indices.iter().map(|index| self.decoded(*index)).collect();
         let mut log = if self.watched { PatchLog::active() } else { PatchLog::inactive() };
         let hashes = self.graph.hashes(indices.iter().copied());
@@ -152,6 +173,7 @@ impl Document {
         self.automerge = empty();
         self.automerge.set_actor(self.actor());
         let good: Vec<u32> = held.iter().collect();
+        self.fetch(&good);
         let changes: Vec<Change> = good.iter().filter_map(|index| self.decoded(*index)).collect();
         let automerge = &mut self.automerge;
         if matches!(guarded("rebuilding", || automerge.apply_changes(changes)), Ok(Ok(()))) {

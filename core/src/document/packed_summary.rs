@@ -35,6 +35,7 @@ pub(crate) fn pack_summary(summary: &Summary) -> Box<[u8]> {
     writer.list(&summary.vouches, |writer, id| id.encode(writer));
     writer.uint(summary.changes).uint(summary.bytes).uint(summary.held).uint(summary.forks);
     writer.byte(u8::from(summary.owes_vouch)).byte(summary.owes_reapply.map_or(0, Turn::to_byte));
+    writer.uint(summary.packs.into()).byte(u8::from(summary.owes_merge));
     writer.finish().into()
 }
 
@@ -67,6 +68,8 @@ fn read(reader: &mut Reader<'_>) -> Result<Summary, DecodeError> {
         forks: reader.uint()?,
         owes_vouch: reader.byte()? == 1,
         owes_reapply: Turn::from_byte(reader.byte()?)?,
+        packs: u32::try_from(reader.uint()?).unwrap_or(u32::MAX),
+        owes_merge: reader.byte()? == 1,
     })
 }
 
@@ -90,6 +93,8 @@ mod tests {
             forks: 2,
             owes_vouch: true,
             owes_reapply: Some(Turn::Person),
+            packs: 70,
+            owes_merge: true,
         };
         assert_eq!(unpack_summary(&pack_summary(&summary)), summary);
         summary.heads = summary.stored_heads.clone();

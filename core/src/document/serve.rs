@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use automerge::ChangeHash;
 use katori_acl::{DeviceId, RecordId};
 
+use super::bits::Bits;
 use super::edit::{PACK_CHANGES, PACK_RAW_BYTES};
 use super::{Document, Done};
 use crate::actor::Claim;
@@ -44,7 +45,7 @@ pub struct Want {
 pub struct Served {
     /// To whom.
     pub to: Option<DeviceId>,
-    /// A pack of changes, unless there is none to send.
+    /// A pack of changes or a whole document, unless there is none to send.
     pub pack: Option<Vec<u8>>,
     /// Vouches, sent before the packs that they cover.
     pub vouches: Vec<(RecordId, Vec<u8>)>,
@@ -66,12 +67,10 @@ impl Document {
 
     /// The next frame for a peer.
     fn serve(&self, want: Want) -> Served {
+        let whole = self.whole_for(&want);
         let Want { peer: to, known, receipt, own_only } = want;
         let me = self.me.device();
         let mine = |index: u32| self.graph.claim(index) == Claim::Device(me);
-        let unflushed: BTreeSet<u32> = self.unflushed.iter().copied().collect();
-        let mut missing = self.graph.missing(&known.version, &receipt);
-        missing.retain(|index| !unflushed.contains(index) && (!own_only || mine(*index)));
         let mut served = Served { to: Some(to), then: known, own_only, ..Served::default() };
 
         // Vouches first: those of a writer let the other side make room for what they cover.
@@ -90,6 +89,15 @@ impl Document {
             return served;
         }
 
+        if let Some(whole) = whole {
+            served.then.version = self.graph.version();
+            served.pack = Some(whole);
+            return served;
+        }
+        let unflushed: Bits = self.unflushed.iter().copied().collect();
+        let mut missing = self.graph.missing(&served.then.version, &receipt);
+        missing.retain(|index| !unflushed.contains(*index) && (!own_only || mine(*index)));
+        self.fetch(&missing);
         let most = if own_only { HAND_OVER_BYTES } else { PACK_RAW_BYTES };
         let mut run: Vec<RawChange> = Vec::new();
         let mut size = 0;

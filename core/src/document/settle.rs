@@ -145,7 +145,7 @@ impl Document {
     }
 
     /// Signs a vouch over these heads.
-    pub(super) fn sign_vouch(&mut self, heads: &[ChangeHash], writes: &mut Vec<Write>) {
+    pub(crate) fn sign_vouch(&mut self, heads: &[ChangeHash], writes: &mut Vec<Write>) {
         for heads in heads.chunks(MAX_VOUCH_HEADS) {
             self.counter += 1;
             let me = Arc::clone(&self.me);

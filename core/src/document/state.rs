@@ -2,25 +2,32 @@
 //!
 //! The history is the truth: packs of changes, and the vouches over them. The row of state beside them holds
 //! what history does not say (the incarnation, the counter of vouches, pins, lost work) and a summary, from which the
-//! document is compared with peers without loading it. The snapshot is a cache.
+//! document is compared with peers without loading it.
+//!
+//! The first of the packs may be a whole document ([`whole`](super::whole)), which Automerge loads as it is; the packs
+//! after it are applied to that. Older stores have a snapshot beside the packs instead, which is a cache.
+//!
+//! What is read from our own store passed the gate and was verified before it was written. Hashes are computed again,
+//! signatures are not checked again: whoever could alter the store could take this device's key as well.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use automerge::{Automerge, ChangeHash, LoadOptions, ReadDoc, TextEncoding};
+use automerge::{Automerge, ChangeHash, LoadOptions, TextEncoding};
 use katori_acl::codec::{DecodeError, Reader, Writer};
 use katori_acl::{Access, RecordId, ResourceId};
 use thiserror::Error;
 
 use super::{Bits, Document, DocumentLimits, Peer, Turn};
-use crate::gate::guarded;
+use crate::gate::{guarded, is_whole};
 use crate::identity::Identity;
 use crate::pack::{PackError, unpack};
 use crate::store::{Storage, StoreError, Table, Write};
 use crate::version::VersionVector;
 use crate::vouch::{UnverifiedVouch, VouchError};
 
-const STATE_VERSION: u8 = 1;
+/// Version 1 says nothing of packs.
+const STATE_VERSION: u8 = 2;
 /// Changes whose failure in Automerge is remembered; of more, the rest fail again at the next opening.
 const MAX_FAILED: usize = 1 << 12;
 /// Heads, pins or failures in one row of state.
@@ -50,6 +57,10 @@ pub struct Summary {
     pub owes_vouch: bool,
     /// Honest work lies on a losing branch, and at this turn [`Document::reapply`] is for this device to do.
     pub owes_reapply: Option<Turn>,
+    /// Packs in the store beside the whole document.
+    pub packs: u32,
+    /// They are worth a [`Document::merge`], when there is nothing else to do.
+    pub owes_merge: bool,
 }
 
 impl Summary {
@@ -187,13 +198,14 @@ impl State {
         write_hashes(&mut writer, &self.not_reapplied);
         writer.byte(summary.owes_reapply.map_or(0, Turn::to_byte));
         write_hashes(&mut writer, &self.needless);
+        writer.uint(summary.packs.into()).byte(u8::from(summary.owes_merge));
         writer.finish()
     }
 
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(bytes);
         let version = reader.byte()?;
-        if version != STATE_VERSION {
+        if !(1..=STATE_VERSION).contains(&version) {
             return Err(DecodeError::Unknown {
                 what: "version of a document's state",
                 found: version.into(),
@@ -214,8 +226,7 @@ impl State {
                 bytes: reader.uint()?,
                 held: reader.uint()?,
                 forks: reader.uint()?,
-                owes_vouch: false,
-                owes_reapply: None,
+                ..Summary::default()
             },
             lost_work: Vec::new(),
             not_reapplied: Vec::new(),
@@ -227,6 +238,11 @@ impl State {
             state.not_reapplied = read_hashes(&mut reader)?;
             state.summary.owes_reapply = Turn::from_byte(reader.byte()?)?;
             state.needless = read_hashes(&mut reader)?;
+        }
+        if version > 1 {
+            let packs = reader.size("packs", u32::MAX as usize)?;
+            state.summary.packs = u32::try_from(packs).unwrap_or(u32::MAX);
+            state.summary.owes_merge = reader.byte()? == 1;
         }
         reader.finish()?;
         state.summary.owes_vouch = !state.pinned.is_empty();
@@ -249,6 +265,8 @@ impl Document {
             forks: self.graph.forks().len() as u64,
             owes_vouch: !self.pinned.is_empty(),
             owes_reapply: self.owes_reapply(),
+            packs: u32::try_from(self.loose_packs()).unwrap_or(u32::MAX),
+            owes_merge: self.owes_merge(),
         }
     }
 
@@ -271,8 +289,18 @@ impl Document {
     /// The write that stores a pack of these bytes under the next number.
     pub(super) fn write_pack(&mut self, bytes: Vec<u8>) -> Write {
         let key = key(&self.id, &self.next_pack.to_be_bytes());
+        self.rows.insert(self.next_pack, bytes.len());
         self.next_pack += 1;
         Write::Put { table: Table::Packs, key, value: bytes }
+    }
+
+    /// The writes that remove every pack that is known of, and the snapshot.
+    pub(super) fn remove_packs(&mut self) -> Vec<Write> {
+        let rows = std::mem::take(&mut self.rows);
+        let packs = rows.into_keys().map(|number| key(&self.id, &number.to_be_bytes()));
+        let mut writes: Vec<Write> = packs.map(|key| Write::Delete { table: Table::Packs, key }).collect();
+        writes.push(Write::Delete { table: Table::Snapshots, key: self.id.as_bytes().to_vec() });
+        writes
     }
 
     pub(super) fn write_vouch(&self, id: &RecordId, bytes: &[u8]) -> Write {
@@ -283,13 +311,14 @@ impl Document {
         Write::Delete { table: Table::Vouches, key: key(&self.id, id.as_bytes()) }
     }
 
-    /// A snapshot of what is shown, for a faster opening, if it loads again and agrees.
+    /// A snapshot of what is shown, for a faster opening, if it loads again and agrees. A document that is stored as a
+    /// whole needs none.
     #[must_use]
     pub fn snapshot(&self) -> Option<Write> {
-        let bytes = self.automerge.save_with_options(automerge::SaveOptions {
-            retain_orphans: false,
-            ..automerge::SaveOptions::default()
-        });
+        if self.chunk.is_some() {
+            return None;
+        }
+        let bytes = self.save()?;
         let again = load_snapshot(&bytes)?;
         (again.get_heads() == self.automerge.get_heads()).then(|| Write::Put {
             table: Table::Snapshots,
@@ -326,11 +355,18 @@ impl Document {
             document.needless = state.needless.into_iter().collect();
         }
         // A pack is never written over, whatever the row of state says.
-        let number = |key: &[u8]| key.last_chunk::<8>().map(|bytes| u64::from_be_bytes(*bytes));
-        let last = stored.packs.last().and_then(|(key, _)| number(key));
+        let number = |key: &[u8]| key.last_chunk::<8>().map_or(0, |bytes| u64::from_be_bytes(*bytes));
+        document.rows = stored.packs.iter().map(|(key, pack)| (number(key), pack.len())).collect();
+        let last = document.rows.keys().last().copied();
         document.next_pack = document.next_pack.max(last.map_or(0, |last| last.saturating_add(1)));
         let mut waiting = BTreeMap::new();
-        for (_, pack) in &stored.packs {
+        // The last whole document first: it depends on nothing.
+        let whole = stored.packs.iter().rposition(|(_, pack)| is_whole(pack));
+        if let Some((key, pack)) = whole.and_then(|place| stored.packs.get(place)) {
+            document.place_stored(pack, Some(number(key))).map_err(PackError::Whole)?;
+        }
+        let packs = stored.packs.iter().enumerate().filter(|(place, _)| whole != Some(*place));
+        for (_, (_, pack)) in packs {
             for change in unpack(pack, &document.limits.gate)? {
                 if document.graph.absent(&change.header().deps).is_empty() {
                     if document.graph.insert(&change).is_err() {
@@ -345,17 +381,17 @@ impl Document {
             return Err(LoadError::Gap(waiting.len()));
         }
         for bytes in &stored.vouches {
-            let vouch = UnverifiedVouch::decode(bytes)?.verify()?;
+            let vouch = UnverifiedVouch::decode(bytes)?.believe();
             document.vouches.add(&document.graph, vouch);
         }
         document.counter = document.counter.max(document.vouches.counter(document.me.device()));
         // Whichever store signed it: what it says is what was accepted here since.
         document.signed = document.vouches.latest().get(&document.me.device()).map(|word| word.id());
         let wanted = document.accepted_on_opening(&accepted);
-        if let Some(snapshot) = stored.snapshot.as_deref().and_then(load_snapshot) {
-            document.start_from(snapshot, &wanted);
+        if document.loaded.is_none() {
+            document.loaded = stored.snapshot.as_deref().and_then(load_snapshot).map(Box::new);
         }
-        document.show(&wanted);
+        document.bring(&wanted);
         Ok(document)
     }
 
@@ -365,22 +401,6 @@ impl Document {
         let mut accepted = Bits::default();
         self.graph.mark(self.graph.present(heads), &mut accepted);
         self.verdict_pinning(&accepted, heads)
-    }
-
-    /// Takes a snapshot as the Automerge document, if all of it is admitted.
-    fn start_from(&mut self, snapshot: Automerge, wanted: &Bits) {
-        let heads = snapshot.get_heads();
-        let indices: Vec<u32> = self.graph.present(&heads).collect();
-        if indices.len() != heads.len() {
-            return;
-        }
-        let mut under = Bits::default();
-        self.graph.mark(indices, &mut under);
-        if under.is_subset(wanted) && snapshot.stats().num_changes == under.len() as u64 {
-            self.automerge = snapshot;
-            self.automerge.set_actor(self.actor());
-            self.admitted = under;
-        }
     }
 }
 
@@ -399,7 +419,9 @@ mod tests {
         let mut state = State { counter: 7, pinned: vec![hash], ..State::default() };
         state.summary.owes_vouch = true;
         let bytes = state.encode();
-        let before = bytes.strip_suffix(&[0, 0, 0, 0]).unwrap();
+        let mut first = bytes.strip_suffix(&[0, 0, 0, 0, 0, 0]).unwrap().to_vec();
+        first[0] = 1;
+        let before = first.as_slice();
         let read = State::decode(before).unwrap();
         assert_eq!((read.counter, read.pinned, read.lost_work), (7, vec![hash], vec![]));
         assert_eq!(read.summary, state.summary);
@@ -407,6 +429,7 @@ mod tests {
         state.not_reapplied = vec![ChangeHash([4; 32])];
         state.needless = vec![ChangeHash([5; 32])];
         state.summary.owes_reapply = Some(Turn::Person);
+        (state.summary.packs, state.summary.owes_merge) = (300, true);
         let bytes = state.encode();
         let read = State::decode(&bytes).unwrap();
         assert_eq!((read.lost_work, read.not_reapplied), (state.lost_work, state.not_reapplied));

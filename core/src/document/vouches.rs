@@ -89,6 +89,11 @@ impl Vouches {
         self.awaited.values().flatten()
     }
 
+    /// Heads that are vouched for and were not here.
+    pub(crate) fn awaited(&self) -> impl Iterator<Item = &ChangeHash> {
+        self.awaited.keys()
+    }
+
     /// A change of our own that the next vouch will lie over.
     pub(crate) fn stand_behind(&mut self, graph: &Graph, device: DeviceId, index: u32) {
         graph.mark([index], self.cover.entry(device).or_default());

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use katori_acl::bounds::EXPIRY_GRACE_MS;
 use katori_acl::{
-    Access, Audience, DeviceId, Grant, Inserted, InviteKey, PersonId, Record, RecordId, Refusal, Registry,
-    ResourceId, RosterAction, RosterKind, Subject, UnverifiedRecord, VerifiedRecord,
+    Audience, DeviceId, Grant, Inserted, InviteKey, PersonId, Record, RecordId, Refusal, Registry,
+    ResourceId, Rights, RosterAction, RosterKind, Subject, UnverifiedRecord, VerifiedRecord,
 };
 
 use super::commit::After;
@@ -19,7 +19,6 @@ use super::{
     Action, Answer, CommandError, CommandId, DocumentState, Engine, Event, FAREWELL_TIME, OpenInvite,
     Standing, Timer,
 };
-use crate::document::costs_no_cover;
 use crate::store::Write;
 use crate::time::Timestamp;
 
@@ -34,7 +33,7 @@ pub(super) struct AccessChange {
     pub(super) documents: BTreeSet<ResourceId>,
     vouches: BTreeMap<ResourceId, Vec<Vec<u8>>>,
     /// Who could do what before it, in documents that have content.
-    before: BTreeMap<ResourceId, Arc<Access>>,
+    before: BTreeMap<ResourceId, Arc<Rights>>,
     /// Documents that have yet to be evaluated under it.
     pub(super) remaining: BTreeSet<ResourceId>,
     /// Documents that have been, each with its last edit that is in `writes`.
@@ -135,7 +134,7 @@ impl Engine {
         rosters: &BTreeSet<PersonId>,
     ) -> BTreeMap<ResourceId, BTreeSet<RecordId>> {
         let resources: BTreeSet<ResourceId> =
-            rosters.iter().flat_map(|person| self.registry.resources_naming(*person)).collect();
+            rosters.iter().flat_map(|person| self.registry.classes_naming(*person).1).collect();
         resources.into_iter().map(|id| (id, self.registry.counted_revocations(id))).collect()
     }
 
@@ -191,12 +190,13 @@ impl Engine {
     /// Whether a roster is unknown, and there are as many already as may be kept that nothing here names.
     fn is_one_roster_too_many(&self, subject: &Subject) -> bool {
         let unnamed = |subject: &Subject| match subject {
-            Subject::Roster(person) => self.registry.resources_naming(*person).is_empty(),
+            Subject::Roster(person) => !self.registry.names_any(*person, |_| true),
             Subject::Resource(_) => false,
         };
-        self.registry.record_ids(subject).is_empty()
+        let rosters = self.registry.known_rosters().map(Subject::Roster);
+        !self.registry.knows(subject)
             && unnamed(subject)
-            && self.registry.subjects().filter(unnamed).count() >= MAX_UNNAMED_ROSTERS
+            && rosters.filter(unnamed).count() >= MAX_UNNAMED_ROSTERS
     }
 
     /// Takes in records signed here, and gives an answer when they are durable. The answer is made when they are
@@ -316,7 +316,7 @@ impl Engine {
             let Some(access) = self.registry.access(*document) else { continue };
             let Some(state) = self.documents.get_mut(document) else { continue };
             let vouches = change.vouches.get(document).cloned().unwrap_or_default();
-            if vouches.is_empty() && state.is_untouched_by(change.before.get(document), &access) {
+            if vouches.is_empty() && state.is_untouched_by(change.before.get(document), access.rights()) {
                 self.actions.push_back(Action::Refresh { document: *document, access });
             } else {
                 change.remaining.insert(*document);
@@ -345,8 +345,8 @@ impl Engine {
             for document in touched {
                 let has_content =
                     self.documents.get(&document).is_some_and(|state| state.summary.changes > 0);
-                if has_content && let Some(access) = self.registry.access(document) {
-                    self.access_next.before.entry(document).or_insert(access);
+                if has_content && let Some(rights) = self.registry.rights(document) {
+                    self.access_next.before.entry(document).or_insert_with(|| Arc::clone(rights));
                 }
             }
         }
@@ -382,7 +382,7 @@ impl Engine {
     /// A document whose genesis a bound has dropped cannot be evaluated any more, and is not waited for.
     fn release_without_access(&mut self) {
         let Some(change) = &mut self.access_now else { return };
-        change.remaining.retain(|document| self.registry.access(*document).is_some());
+        change.remaining.retain(|document| self.registry.rights(*document).is_some());
         self.finish_access_change();
     }
 
@@ -578,7 +578,7 @@ impl Engine {
 
 impl DocumentState {
     /// Whether a change of access leaves everything in a document as it is, so that it need not be opened.
-    fn is_untouched_by(&self, before: Option<&Arc<Access>>, after: &Arc<Access>) -> bool {
+    fn is_untouched_by(&self, before: Option<&Arc<Rights>>, after: &Arc<Rights>) -> bool {
         let (summary, work) = (&self.summary, &self.work);
         if summary.changes == 0 {
             return work.phase == Phase::Idle && !work.dirty && work.ingest.is_empty();
@@ -588,7 +588,7 @@ impl DocumentState {
             && !summary.owes_vouch
             && summary.owes_reapply.is_none()
             && work.reevaluate.is_none();
-        settled && before.is_some_and(|before| Arc::ptr_eq(before, after) || costs_no_cover(before, after))
+        settled && before.is_some_and(|before| Arc::ptr_eq(before, after) || after.only_gains(before))
     }
 }
 

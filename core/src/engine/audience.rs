@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use katori_acl::{Access, DeviceId, ResourceId, ResourceKind, Role, Subject};
+use katori_acl::{DeviceId, ResourceId, ResourceKind, Rights, Role, Subject};
 
 use super::rows::receipt_row;
 use super::{Action, CloseReason, Engine, Event, Standing};
@@ -20,15 +20,15 @@ pub(super) struct Acquaintances {
     /// For each device: circles in which it ever had a role, and those in which it has one now.
     counts: BTreeMap<DeviceId, (usize, usize)>,
     /// What was found out last: documents that come one after the other mostly let in the same.
-    last: Option<(Arc<Access>, bool, Arc<Circle>)>,
+    last: Option<(Arc<Rights>, bool, Arc<Circle>)>,
     told: (BTreeSet<DeviceId>, BTreeSet<DeviceId>),
 }
 
 impl Acquaintances {
     /// Notes whom a document lets in, in place of what was noted before: nobody if its grants are not answered for here, and nobody now if it was left.
-    fn note(&mut self, of: &mut Option<Arc<Circle>>, access: Option<Arc<Access>>, left: bool) {
+    fn note(&mut self, of: &mut Option<Arc<Circle>>, access: Option<&Arc<Rights>>, left: bool) {
         let circle = access.map(|access| match &self.last {
-            Some((last, was_left, circle)) if Arc::ptr_eq(last, &access) && *was_left == left => {
+            Some((last, was_left, circle)) if Arc::ptr_eq(last, access) && *was_left == left => {
                 Arc::clone(circle)
             }
             _ => {
@@ -38,7 +38,7 @@ impl Acquaintances {
                     readers.map(|(device, standing)| (device, reads(standing.role))).collect();
                 let known = self.circles.get_key_value(&circle).map(|(known, _)| Arc::clone(known));
                 let circle = known.unwrap_or_else(|| Arc::new(circle));
-                self.last = Some((access, left, Arc::clone(&circle)));
+                self.last = Some((Arc::clone(access), left, Arc::clone(&circle)));
                 circle
             }
         });
@@ -81,7 +81,7 @@ impl Acquaintances {
 impl Engine {
     /// Whether a device may read a document now, by this device's clock.
     pub(super) fn may_read(&self, now: Timestamp, document: ResourceId, device: &DeviceId) -> bool {
-        self.registry.access(document).is_some_and(|access| {
+        self.registry.rights(document).is_some_and(|access| {
             !access.deleted
                 && access.unexpired_role_of_device(device, now.0).is_some_and(|role| role >= Role::Read)
         })
@@ -89,7 +89,7 @@ impl Engine {
 
     /// Whether a device could ever have read a document, by signatures alone.
     pub(super) fn ever_read(&self, document: ResourceId, device: &DeviceId) -> bool {
-        let access = self.registry.access(document);
+        let access = self.registry.rights(document);
         access.and_then(|access| access.ever_role_of_device(device)).is_some_and(|role| role >= Role::Read)
     }
 
@@ -126,7 +126,7 @@ impl Engine {
             if self.may_name(now, peer, subject) && !self.waits_for_space(now, peer, subject) {
                 audience.insert(subject);
                 audience.extend(self.registry.space_of(*document).map(Subject::Resource));
-                audience.extend(self.registry.rosters_named_by(*document).into_iter().map(Subject::Roster));
+                audience.extend(self.registry.named_rosters(*document).iter().copied().map(Subject::Roster));
             }
         }
         if !audience.is_empty() || self.same_person(peer) {
@@ -153,13 +153,13 @@ impl Engine {
                 && !self.waits_for_space(now, peer, subject)
         };
         match subject {
-            Subject::Resource(id) => shared(id) || self.registry.documents_in(id).into_iter().any(shared),
+            Subject::Resource(id) => shared(id) || self.registry.born_in(id).any(shared),
             Subject::Roster(person) => {
                 let own = person == self.me.person || self.registry.person_of(*peer) == Some(person);
                 self.same_person(peer) && (own || self.registry.groups_of(self.me.person).contains(&person))
                     || person == self.me.person && self.was_removed(peer)
                     || own && self.documents.keys().any(|id| shared(*id))
-                    || self.registry.resources_naming(person).into_iter().any(shared)
+                    || self.registry.names_any(person, shared)
             }
         }
     }
@@ -239,7 +239,7 @@ impl Engine {
         };
         match subject {
             // A space's grants are needed by everybody who may read some document born in it.
-            Subject::Resource(id) => document(id) || self.registry.documents_in(id).into_iter().any(document),
+            Subject::Resource(id) => document(id) || self.registry.born_in(id).any(document),
             Subject::Roster(person) => {
                 let own = person == self.me.person
                     || self.registry.groups_of(self.me.person).contains(&person) && self.same_person(peer);
@@ -249,7 +249,7 @@ impl Engine {
                     return true;
                 }
                 either && (self.same_person(peer) || self.documents.keys().any(|id| document(*id)))
-                    || self.registry.resources_naming(person).into_iter().any(document)
+                    || self.registry.names_any(person, document)
             }
         }
     }
@@ -262,7 +262,7 @@ impl Engine {
             // Those with whom something was shared once may still bring something new.
             let left = standing == Standing::Left;
             let access = Some(document).filter(|_| left || standing.has_records());
-            let access = access.and_then(|document| self.registry.access(document));
+            let access = access.and_then(|document| self.registry.rights(document));
             if let Some(state) = self.documents.get_mut(&document) {
                 self.acquaintances.note(&mut state.circle, access, left);
             }

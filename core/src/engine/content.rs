@@ -7,8 +7,8 @@ use katori_acl::{DeviceId, ResourceId, ResourceKind, Subject};
 
 use super::commit::After;
 use super::{
-    Action, Answer, CommandError, CommandId, Engine, Event, HIGH_WATER, Outcome, REAPPLY_DELAYS, Standing,
-    Task, Timer, VOUCH_DELAY, Work,
+    Action, Answer, CommandError, CommandId, Engine, Event, HIGH_WATER, MERGE_AFTER, MERGE_AT_ONCE, Outcome,
+    REAPPLY_DELAYS, Standing, Task, Timer, VOUCH_DELAY, Work,
 };
 use crate::document::{Batch, Done, IngestReport, Peer, Summary, Turn, Want};
 use crate::time::Timestamp;
@@ -41,6 +41,7 @@ pub(super) enum Kind {
 
 /// What waits to be done on a document.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says that one thing waits")]
 pub(super) struct Held {
     pub(super) phase: Phase,
     /// Access has changed; these vouches came with the change.
@@ -60,6 +61,8 @@ pub(super) struct Held {
     pub(super) reapply: Option<Turn>,
     /// Peers that are to be told what is here when the present step is stored.
     pub(super) tell_version: BTreeSet<DeviceId>,
+    /// Its packs are to be merged.
+    pub(super) merge: bool,
     /// A timer for what is to be written again runs, for this device in this turn.
     pub(super) reapply_turn: Option<Turn>,
     pub(super) serve: BTreeSet<DeviceId>,
@@ -81,6 +84,7 @@ impl Held {
         discharge: false,
         discharge_postponed: None,
         reapply: None,
+        merge: false,
         tell_version: BTreeSet::new(),
         reapply_turn: None,
         serve: BTreeSet::new(),
@@ -99,6 +103,7 @@ impl Held {
             && !self.discharge
             && self.discharge_postponed.is_none()
             && self.reapply.is_none()
+            && !self.merge
             && self.reapply_turn.is_none()
             && self.tell_version.is_empty()
             && self.serve.is_empty()
@@ -154,6 +159,8 @@ impl Engine {
             (Kind::Other, Task::Discharge)
         } else if let Some(turn) = held.reapply.take() {
             (Kind::Other, Task::Reapply(turn))
+        } else if std::mem::take(&mut held.merge) {
+            (Kind::Other, Task::Merge)
         } else {
             return;
         };
@@ -198,6 +205,30 @@ impl Engine {
             }
         }
         wants
+    }
+
+    /// Notes whether the packs of a document are worth merging.
+    fn note_merge(&mut self, now: Timestamp, document: ResourceId) {
+        let Some(state) = self.documents.get(&document) else { return };
+        if state.summary.owes_merge {
+            let urgent = state.summary.packs > MERGE_AT_ONCE;
+            self.to_merge.insert(document, if urgent { Timestamp(0) } else { now });
+        } else {
+            self.to_merge.remove(&document);
+        }
+    }
+
+    /// Merges the packs of documents that have not changed for a while.
+    pub(super) fn merge_what_rests(&mut self, now: Timestamp) {
+        let rests = |_: &ResourceId, changed: &mut Timestamp| now.since(*changed) >= MERGE_AFTER;
+        let due: Vec<ResourceId> =
+            self.to_merge.extract_if(.., rests).map(|(document, _)| document).collect();
+        for document in due {
+            if let Some(state) = self.documents.get_mut(&document) {
+                state.work.merge = true;
+            }
+            self.advance(now, document);
+        }
     }
 
     /// Marks a peer to be sent what it lacks.
@@ -286,6 +317,7 @@ impl Engine {
         let now_held = state.summary.held;
         state.work.phase = Phase::Storing;
         let forked = state.summary.forks > forks;
+        self.note_merge(now, document);
         self.schedule_discharge(now, document);
         self.schedule_reapply(now, document);
         if now_held != held {

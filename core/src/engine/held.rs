@@ -25,7 +25,7 @@ pub(super) struct DocumentState {
     pub(super) erase_asked: bool,
     /// Whom it lets in.
     pub(super) circle: Option<Arc<Circle>>,
-    pub(super) summary: Resting,
+    pub(super) summary: HeldSummary,
     pub(super) work: Work,
     pub(super) rare: Rare,
 }
@@ -48,7 +48,7 @@ impl DocumentState {
             given_up: false,
             erase_asked: false,
             circle: None,
-            summary: Resting::default(),
+            summary: HeldSummary::default(),
             work: Work::default(),
             rare: Rare::default(),
         }
@@ -62,15 +62,16 @@ impl DocumentState {
     }
 }
 
-/// A summary, packed while nobody looks at it.
+/// The summary of a document that the engine holds. It is packed while nobody looks at it, so look at those of many
+/// documents by [`HeldSummary::glance`].
 #[derive(Debug, Default)]
-pub(super) struct Resting {
+pub struct HeldSummary {
     open: OnceLock<Box<Summary>>,
     /// Nothing, if the summary has changed since it was packed, or is that of an empty document.
     packed: Box<[u8]>,
 }
 
-impl Resting {
+impl HeldSummary {
     pub(super) fn new(summary: &Summary) -> Self {
         Self { open: OnceLock::new(), packed: pack_summary(summary) }
     }
@@ -79,6 +80,12 @@ impl Resting {
     pub(super) fn set(&mut self, summary: Summary) {
         self.open = OnceLock::from(Box::new(summary));
         self.packed = Box::default();
+    }
+
+    /// A copy of the summary: none is kept unpacked for it.
+    #[must_use]
+    pub fn glance(&self) -> Summary {
+        self.open.get().map_or_else(|| unpack_summary(&self.packed), |open| (**open).clone())
     }
 
     /// The summary's digest, without keeping it unpacked.
@@ -98,7 +105,7 @@ impl Resting {
     }
 }
 
-impl Deref for Resting {
+impl Deref for HeldSummary {
     type Target = Summary;
 
     fn deref(&self) -> &Summary {

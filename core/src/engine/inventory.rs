@@ -316,7 +316,7 @@ impl Engine {
             && session.exchanging() < OPENED_AT_A_TIME
             && let Some((subject, theirs)) = session.to_open.pop_first()
         {
-            if own && self.registry.record_ids(&subject).is_empty() {
+            if own && !self.registry.knows(&subject) {
                 session.asked.insert(subject);
                 session.wanted.insert(subject);
                 wanted.push(subject);
@@ -449,7 +449,7 @@ impl Engine {
 
     /// Documents and spaces in which some grant ends by the clock.
     pub(super) fn expiring(&self) -> impl Iterator<Item = ResourceId> {
-        self.expiring.iter().flat_map(|id| self.registry.documents_in(*id).into_iter().chain([*id]))
+        self.expiring.iter().flat_map(|id| self.registry.born_in(*id).chain([*id]))
     }
 
     /// Notes the documents and spaces of which a grant among these records ends by the clock.
@@ -467,7 +467,10 @@ impl Engine {
     pub(super) fn find_expiring(&mut self) {
         let subjects: Vec<Subject> = self.registry.subjects().collect();
         for subject in subjects {
-            if let Subject::Resource(_) = subject {
+            // One of a class has no grants of its own.
+            if let Subject::Resource(id) = subject
+                && self.registry.class_of(id).is_none()
+            {
                 self.note_expiring(self.registry.record_ids(&subject));
             }
         }

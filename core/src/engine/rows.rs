@@ -6,15 +6,14 @@ use automerge::ChangeHash;
 use katori_acl::bounds::MAX_NAME_BYTES;
 use katori_acl::codec::{DecodeError, Reader, Writer};
 use katori_acl::{
-    DeviceId, InviteKey, PersonId, RecordError, RecordId, Registry, ResourceId, Role, UnverifiedRecord,
-    VerifiedRecord,
+    DeviceId, InviteKey, PersonId, RecordError, RecordId, Registry, ResourceId, Role, VerifiedRecord,
 };
 use thiserror::Error;
 
-use super::held::{DocumentState, Resting};
+use super::held::{DocumentState, HeldSummary};
 use super::{InvitePurpose, JoinRequest, MAX_REQUESTS, OpenInvite, RequestState};
 use crate::document::{LoadError, Summary};
-use crate::store::{Storage, StoreError, Table, Write};
+use crate::store::{Entry, Storage, StoreError, Table, Write};
 use crate::vouch::MAX_VOUCH_BYTES;
 
 const ROW_VERSION: u8 = 1;
@@ -329,25 +328,30 @@ pub(crate) fn accepted_row(document: ResourceId) -> Write {
 }
 
 impl StoredEngine {
-    /// Reads what an engine begins with. Every signature is checked again.
+    /// Reads what an engine begins with. What this device stored it had verified, so signatures are not checked
+    /// again.
     pub fn read(storage: &dyn Storage) -> Result<Self, EngineError> {
         let mut stored = Self::default();
-        let mut records = Vec::new();
-        for (_, bytes) in storage.scan(Table::Records, &[])? {
-            records.push(UnverifiedRecord::decode(&bytes)?.verify()?);
+        let mut failed = None;
+        let rows = Rows::new(storage, Table::Records)
+            .map_while(|row| row.map_err(|error| failed = Some(error)).ok());
+        let records =
+            rows.filter_map(|(key, bytes)| Some((RecordId::decode(&mut Reader::new(&key)).ok()?, bytes)));
+        let (registry, left) = Registry::load_stored(records)?;
+        if let Some(error) = failed {
+            return Err(error.into());
         }
-        let (registry, left) = Registry::load(records);
         if !left.is_empty() {
             let first = left.first().map(ToString::to_string);
             tracing::error!(records = left.len(), first, "signed records in the store count no more");
         }
         stored.registry = registry;
         stored.read_documents(storage)?;
-        for_each(storage, Table::Receipts, |key, bytes| {
-            let (ids, heads) = read_receipt(key, bytes)?;
+        for row in Rows::new(storage, Table::Receipts) {
+            let (key, bytes) = row?;
+            let (ids, heads) = read_receipt(&key, &bytes)?;
             stored.receipts.insert(ids, heads);
-            Ok(())
-        })?;
+        }
         for (key, bytes) in storage.scan(Table::Invites, &[])? {
             match OpenInvite::read(&key, &bytes) {
                 Ok(invite) => stored.invites.push(invite),
@@ -365,16 +369,17 @@ impl StoredEngine {
         // The two rows of a document stand beside each other, its standing first.
         let mut last: Option<(ResourceId, DocumentState)> = None;
         let mut documents = Vec::new();
-        for_each(storage, Table::Documents, |key, bytes| {
+        for row in Rows::new(storage, Table::Documents) {
+            let (key, bytes) = row?;
             match key.split_first_chunk::<32>() {
                 Some((id, b"standing")) => {
-                    documents.extend(last.replace((ResourceId::from_bytes(*id), read_row(bytes)?)));
+                    documents.extend(last.replace((ResourceId::from_bytes(*id), read_row(&bytes)?)));
                 }
                 Some((id, b"state")) => {
                     let found = last.as_mut().filter(|(last, _)| last.as_bytes() == id);
-                    let Some((id, state)) = found else { return Ok(()) };
-                    match Summary::decode(bytes) {
-                        Ok(summary) => state.summary = Resting::new(&summary),
+                    let Some((id, state)) = found else { continue };
+                    match Summary::decode(&bytes) {
+                        Ok(summary) => state.summary = HeldSummary::new(&summary),
                         // One damaged document does not keep the others from opening; it says so when it is opened.
                         Err(error) => {
                             tracing::error!(document = %id, %error, "the summary of a document is damaged");
@@ -383,29 +388,44 @@ impl StoredEngine {
                 }
                 _ => {}
             }
-            Ok(())
-        })?;
+        }
         documents.extend(last);
         self.documents = documents.into_iter().collect();
         Ok(())
     }
 }
 
-/// Looks at every entry of a table, a page at a time.
-fn for_each(
-    storage: &dyn Storage,
+/// The entries of a table, read a page at a time.
+struct Rows<'a> {
+    storage: &'a dyn Storage,
     table: Table,
-    mut look: impl FnMut(&[u8], &[u8]) -> Result<(), EngineError>,
-) -> Result<(), EngineError> {
-    let mut after: Option<Vec<u8>> = None;
-    loop {
-        let page = storage.page(table, &[], after.as_deref(), PAGE_BYTES)?;
-        for (key, bytes) in &page {
-            look(key, bytes)?;
+    page: std::vec::IntoIter<Entry>,
+    last: Option<Vec<u8>>,
+    ended: bool,
+}
+
+impl<'a> Rows<'a> {
+    fn new(storage: &'a dyn Storage, table: Table) -> Self {
+        Self { storage, table, page: Vec::new().into_iter(), last: None, ended: false }
+    }
+}
+
+impl Iterator for Rows<'_> {
+    type Item = Result<Entry, StoreError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.page.len() == 0 && !self.ended {
+            let page = match self.storage.page(self.table, &[], self.last.as_deref(), PAGE_BYTES) {
+                Ok(page) => page,
+                Err(error) => {
+                    self.ended = true;
+                    return Some(Err(error));
+                }
+            };
+            self.ended = page.is_empty();
+            self.last = page.last().map(|(key, _)| key.clone());
+            self.page = page.into_iter();
         }
-        match page.into_iter().next_back() {
-            Some((last, _)) => after = Some(last),
-            None => return Ok(()),
-        }
+        self.page.next().map(Ok)
     }
 }

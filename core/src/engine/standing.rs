@@ -16,24 +16,19 @@ const MAX_FOREIGN_SPACES: usize = 64;
 impl Engine {
     /// Whether this is a space that nothing is granted in here, kept for the documents born in it.
     pub(super) fn is_foreign_space(&self, document: ResourceId) -> bool {
-        let needed = |id: ResourceId| {
-            let born = self.registry.documents_in(id);
-            born.into_iter().any(|born| self.standing(born) != Standing::Unknown)
-        };
+        let needed =
+            |id: ResourceId| self.registry.born_in(id).any(|born| self.standing(born) != Standing::Unknown);
         let foreign = |id: ResourceId| {
             self.registry.kind_of(id) == Some(ResourceKind::Space) && self.standing(id) == Standing::Unknown
         };
-        let others = self.registry.subjects().filter(|subject| match subject {
-            Subject::Resource(id) => *id != document && foreign(*id) && !needed(*id),
-            Subject::Roster(_) => false,
-        });
+        let others = self.registry.spaces().filter(|id| *id != document && foreign(*id) && !needed(*id));
         foreign(document)
             && (needed(document) || others.take(MAX_FOREIGN_SPACES).count() < MAX_FOREIGN_SPACES)
     }
 
     /// Gives a document that has come to be known, or was deleted, its standing.
     pub(super) fn note_standing(&mut self, now: Timestamp, document: ResourceId, from: Option<DeviceId>) {
-        let Some(access) = self.registry.access(document) else { return };
+        let Some(access) = self.registry.rights(document).cloned() else { return };
         let before = self.standing(document);
         let mine = access.owner == self.me.person;
         let space = self.registry.space_of(document).filter(|_| !mine);
@@ -79,8 +74,8 @@ impl Engine {
     /// Whether the owner of a document may write in the space it was born in, now: who could once may still found
     /// documents there, and those are on offer like a stranger's.
     fn is_founded_by_a_writer(&self, document: ResourceId) -> bool {
-        let owner = self.registry.access(document).map(|access| access.owner);
-        let space = self.registry.space_of(document).and_then(|space| self.registry.access(space));
+        let owner = self.registry.rights(document).map(|access| access.owner);
+        let space = self.registry.space_of(document).and_then(|space| self.registry.rights(space));
         space.zip(owner).is_some_and(|(space, owner)| {
             let group =
                 space.groups().find(|(group, _)| *group == owner).and_then(|(_, standing)| standing.role);

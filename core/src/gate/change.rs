@@ -12,10 +12,10 @@ use super::{GateError, Limits, read_signed, write_signed};
 
 /// The largest operation counter and sequence number. Automerge keeps both in 32 bits and panics beyond; half of
 /// them leaves room to say so instead.
-const MAX_COUNTER: u64 = i32::MAX as u64;
+pub(super) const MAX_COUNTER: u64 = i32::MAX as u64;
 /// The largest distance of a time from 1970, 2^53 seconds: Automerge's own arithmetic on larger ones loses bits,
 /// and then the saved document cannot be loaded.
-const MAX_TIME: u64 = 1 << 53;
+pub(super) const MAX_TIME: u64 = 1 << 53;
 /// A footer that says who the author is. Automerge writes one on an actor's first change, and refuses the whole
 /// batch in which it meets a second.
 const AUTHOR_FOOTER: u8 = 1;
@@ -82,6 +82,14 @@ impl RawChange {
     #[must_use]
     pub fn shared_bytes(&self) -> Arc<[u8]> {
         Arc::clone(&self.bytes)
+    }
+
+    /// A change that was inspected before, and whose bytes have not left us since.
+    pub(crate) fn inspected(bytes: &Arc<[u8]>, hash: ChangeHash, operations: u64) -> Result<Self, GateError> {
+        let sections = Sections::read_chunk(bytes)?;
+        let message = std::str::from_utf8(sections.message).ok().filter(|message| !message.is_empty());
+        let header = sections.header(hash, operations, message);
+        Ok(Self { header, bytes: Arc::clone(bytes) })
     }
 
     /// The parts of the chunk, for packing.
@@ -195,6 +203,20 @@ impl<'a> Sections<'a> {
         writer.raw(self.extra);
     }
 
+    fn header(&self, hash: ChangeHash, operations: u64, message: Option<&str>) -> Header {
+        Header {
+            hash,
+            actor: self.actor.to_vec(),
+            seq: self.seq,
+            start_op: self.start_op,
+            operations,
+            deps: self.deps.clone(),
+            time: self.time,
+            message: message.map(str::to_owned),
+            other_actors: self.other_actors.iter().map(|actor| actor.to_vec()).collect(),
+        }
+    }
+
     /// The bytes of one column.
     pub(crate) fn column(&self, column: Column) -> &'a [u8] {
         self.columns.get(column as usize).copied().unwrap_or_default()
@@ -210,7 +232,8 @@ fn check(data: &[u8], hash: [u8; 32], limits: &Limits) -> Result<Header, GateErr
     for actor in sections.other_actors.iter().chain([&sections.actor]) {
         GateError::at_most("bytes of an actor id", length(actor), limits.actor_bytes as u64)?;
     }
-    if sections.deps.iter().collect::<BTreeSet<_>>().len() != sections.deps.len() {
+    let deps = sections.deps.len();
+    if deps > 1 && sections.deps.iter().collect::<BTreeSet<_>>().len() < deps {
         return Err(GateError::not_canonical("the list of dependencies"));
     }
     if !sections.other_actors.is_sorted_by(|one, next| one < next)
@@ -232,17 +255,7 @@ fn check(data: &[u8], hash: [u8; 32], limits: &Limits) -> Result<Header, GateErr
         bytes => Some(std::str::from_utf8(bytes).map_err(|_| GateError::not_canonical("the message"))?),
     };
     let operations = count_operations(&sections, limits)?;
-    let header = Header {
-        hash: ChangeHash(hash),
-        actor: sections.actor.to_vec(),
-        seq: sections.seq,
-        start_op: sections.start_op,
-        operations,
-        deps: sections.deps,
-        time: sections.time,
-        message: message.map(str::to_owned),
-        other_actors: sections.other_actors.into_iter().map(<[u8]>::to_vec).collect(),
-    };
+    let header = sections.header(ChangeHash(hash), operations, message);
     GateError::at_most("operation number", header.max_op(), MAX_COUNTER)?;
     Ok(header)
 }

@@ -3,6 +3,7 @@
 //! A file is a document chunk, whose columns may be deflated, and change chunks after it, or change chunks only.
 //! All of it is inflated under a budget, and its operations counted, before Automerge loads it aside.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use automerge::{Automerge, LoadOptions, OnPartialLoad, ReadDoc, VerificationMode};
@@ -47,7 +48,7 @@ fn check_chunks(bytes: &[u8], limits: &Limits) -> Result<(Vec<u8>, Vec<RawChange
         let change = match frame.kind {
             DOCUMENT => {
                 frame.verify()?;
-                check_document(frame.data, limits, &mut budget)?;
+                drop(check_document(frame.data, limits, &mut budget)?);
                 file.extend_from_slice(chunk);
                 continue;
             }
@@ -74,20 +75,35 @@ fn check_chunks(bytes: &[u8], limits: &Limits) -> Result<(Vec<u8>, Vec<RawChange
     Ok((file, loose))
 }
 
+/// A column's number, and its bytes, inflated.
+pub(super) type Column<'a> = (u64, Cow<'a, [u8]>);
+
+/// The parts of a document chunk, inflated.
+pub(super) struct Columns<'a> {
+    pub(super) actors: Vec<&'a [u8]>,
+    /// The columns of operations, with their numbers.
+    pub(super) operations: Vec<Column<'a>>,
+}
+
 /// Inflates the columns of a document one after the other, and counts what they would expand to.
-fn check_document(data: &[u8], limits: &Limits, budget: &mut Budget) -> Result<(), GateError> {
+pub(super) fn check_document<'a>(
+    data: &'a [u8],
+    limits: &Limits,
+    budget: &mut Budget,
+) -> Result<Columns<'a>, GateError> {
     let mut reader = Reader::new(data);
     let actors = reader.list("actors", data.len(), |reader| reader.bytes("actor", data.len()))?;
-    for actor in actors {
+    for actor in &actors {
         GateError::at_most("bytes of an actor id", actor.len() as u64, limits.actor_bytes as u64)?;
     }
     reader.list("heads", data.len() / 32, Reader::array::<32>)?;
     let changes = read_columns(&mut reader)?;
     let operations = read_columns(&mut reader)?;
-    let changes = count(&mut reader, &changes, budget.changes(), budget)?;
+    let (changes, _) = count(&mut reader, &changes, budget.changes(), budget)?;
     budget.take_changes(changes)?;
-    let operations = count(&mut reader, &operations, budget.operations(), budget)?;
-    budget.take_operations(operations)
+    let (rows, operations) = count(&mut reader, &operations, budget.operations(), budget)?;
+    budget.take_operations(rows)?;
+    Ok(Columns { actors, operations })
 }
 
 /// The bit in a column's number that says it is deflated.
@@ -100,29 +116,28 @@ fn read_columns(reader: &mut Reader<'_>) -> Result<Vec<(u64, usize)>, GateError>
     Ok(reader.list("columns", MAX_COLUMNS, column)?)
 }
 
-/// Counts the rows of columns, the longest one's, none longer than `limit`.
-fn count(
-    reader: &mut Reader<'_>,
+/// Counts the rows of columns, the longest one's, none longer than `limit`. Returns them, and the columns inflated.
+fn count<'a>(
+    reader: &mut Reader<'a>,
     columns: &[(u64, usize)],
     limit: u64,
     budget: &mut Budget,
-) -> Result<u64, GateError> {
+) -> Result<(u64, Vec<Column<'a>>), GateError> {
     let mut most = 0;
+    let mut read = Vec::new();
     // A group's columns have as many rows as its counts add up to.
     let mut group: Option<(u64, u64)> = None;
     // What the types of values say about the column that follows.
     let mut value_bytes = 0;
     for (spec, length) in columns {
         let stored = reader.raw(*length)?;
-        let inflated;
-        let bytes = if spec & DEFLATED == 0 {
-            budget.take_bytes(stored.len() as u64)?;
-            stored
+        let column: Cow<'a, [u8]> = if spec & DEFLATED == 0 {
+            stored.into()
         } else {
-            inflated = inflate(stored, "column", budget.bytes())?;
-            budget.take_bytes(inflated.len() as u64)?;
-            &inflated
+            inflate(stored, "column", budget.bytes())?.into()
         };
+        let bytes = &*column;
+        budget.take_bytes(bytes.len() as u64)?;
         let grouped = group.filter(|(id, _)| *id == spec >> 4).map(|(_, rows)| rows);
         let rows = match spec & 0b111 {
             GROUP => {
@@ -154,8 +169,9 @@ fn count(
         if grouped.is_none() {
             most = most.max(rows);
         }
+        read.push((spec & !DEFLATED, column));
     }
-    Ok(most)
+    Ok((most, read))
 }
 
 const GROUP: u64 = 0;
@@ -181,6 +197,11 @@ fn load(file: &[u8], limits: &Limits) -> Result<Vec<RawChange>, GateError> {
     if missing > 0 {
         return Err(GateError::Incomplete { missing });
     }
+    changes_of(&document, limits)
+}
+
+/// The changes of a document, each inspected.
+pub(super) fn changes_of(document: &Automerge, limits: &Limits) -> Result<Vec<RawChange>, GateError> {
     let mut seen = BTreeSet::new();
     let mut changes = Vec::new();
     for change in document.get_changes(&[]) {

@@ -66,23 +66,68 @@ pub fn check_links(
     dependencies: impl IntoIterator<Item = u64>,
     below: impl FnOnce() -> bool,
 ) -> Result<(), LinkError> {
-    let previous_seq = previous.map_or(0, |link| link.seq);
-    if previous_seq.checked_add(1) != Some(header.seq) {
-        return Err(LinkError::Sequence { seq: header.seq, previous: previous_seq });
-    }
-    let device_form = header.actor.len() == ACTOR_BYTES;
-    if let Some(link) = previous {
-        let direct = header.deps.contains(&link.hash);
-        if !direct && (device_form || !below()) {
-            return Err(LinkError::PreviousNotBelow);
+    Said::from(header).follows(previous, dependencies, below)
+}
+
+/// What a change says of itself that its place among others depends on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Said<'a> {
+    pub(crate) hash: ChangeHash,
+    pub(crate) actor: &'a [u8],
+    pub(crate) seq: u64,
+    pub(crate) start_op: u64,
+    pub(crate) operations: u64,
+    pub(crate) deps: &'a [ChangeHash],
+    pub(crate) time: i64,
+    pub(crate) message: Option<&'a str>,
+}
+
+impl<'a> From<&'a Header> for Said<'a> {
+    fn from(header: &'a Header) -> Self {
+        Self {
+            hash: header.hash,
+            actor: &header.actor,
+            seq: header.seq,
+            start_op: header.start_op,
+            operations: header.operations,
+            deps: &header.deps,
+            time: header.time,
+            message: header.message.as_deref(),
         }
     }
-    let last = dependencies.into_iter().max().unwrap_or(0);
-    let expected = last.saturating_add(1);
-    if header.start_op < expected || (device_form && header.start_op != expected) {
-        return Err(LinkError::StartOp { found: header.start_op, expected });
+}
+
+impl Said<'_> {
+    /// The counter of the last operation, or the one before the first if there is none.
+    pub(crate) fn max_op(&self) -> u64 {
+        self.start_op.saturating_sub(1).saturating_add(self.operations)
     }
-    Ok(())
+
+    /// See [`check_links`].
+    pub(crate) fn follows(
+        &self,
+        previous: Option<Link>,
+        dependencies: impl IntoIterator<Item = u64>,
+        below: impl FnOnce() -> bool,
+    ) -> Result<(), LinkError> {
+        let previous_seq = previous.map_or(0, |link| link.seq);
+        if previous_seq.checked_add(1) != Some(self.seq) {
+            return Err(LinkError::Sequence { seq: self.seq, previous: previous_seq });
+        }
+        let device_form = self.actor.len() == ACTOR_BYTES;
+        if let Some(link) = previous {
+            let direct = self.deps.contains(&link.hash);
+            if !direct && (device_form || !below()) {
+                return Err(LinkError::PreviousNotBelow);
+            }
+        }
+        let last = dependencies.into_iter().max().unwrap_or(0);
+        let expected = last.saturating_add(1);
+        if self.start_op < expected || (device_form && self.start_op != expected) {
+            return Err(LinkError::StartOp { found: self.start_op, expected });
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -8,15 +8,18 @@ use katori_acl::codec::{DecodeError, Reader, Writer};
 
 use super::PackError;
 use super::format::{IN_COLUMNS, Prefix, RAW, Streams, digest, read_relative};
-use crate::gate::{COLUMNS, GateError, Limits, RawChange, Sections, inspect, seal};
+use crate::gate::{COLUMNS, GateError, Limits, RawChange, Sections, import, inspect, is_whole, seal};
 
-/// Rebuilds the changes of a pack, each through the gate, in the order in which they were packed.
+/// Rebuilds the changes of a pack, or of a whole document that stands in its place, each through the gate, in the order in which they were packed.
 ///
 /// Memory is bounded by [`Limits::pack_bytes`], and time by the length of what is rebuilt.
 ///
 /// # Errors
 /// [`PackError`]; then nothing of the pack is returned.
 pub fn unpack(bytes: &[u8], limits: &Limits) -> Result<Vec<RawChange>, PackError> {
+    if is_whole(bytes) {
+        return import(bytes, limits).map_err(PackError::Whole);
+    }
     let mut reader = Reader::new(bytes);
     let prefix = Prefix::read(&mut reader, limits)?;
     let inflated = inflate(reader.raw(reader.remaining())?, prefix.inflated)?;

@@ -36,6 +36,21 @@ impl Shared {
     }
 }
 
+/// Where redb notes that a file has to be repaired, and by which bit: the byte after its magic number.
+const REPAIR_BYTE: usize = 9;
+const REPAIR_BIT: u8 = 2;
+
+impl Overlay {
+    /// The same view of a database that says of itself that it has to be repaired: what it notes beside its trees is
+    /// not believed then, but found out anew.
+    pub(super) fn needing_repair(self) -> io::Result<Overlay> {
+        let mut byte = [0];
+        self.read(REPAIR_BYTE as u64, &mut byte)?;
+        self.write(REPAIR_BYTE as u64, &byte.map(|byte| byte | REPAIR_BIT))?;
+        Ok(self)
+    }
+}
+
 /// A storage whose writes stay in memory.
 #[derive(Debug)]
 pub(super) struct Overlay {

@@ -3,17 +3,16 @@
 //! redb trusts the pages of a file that was closed properly, and panics on some that are damaged, even in closing.
 //! Every call passes through here, where a panic becomes an error.
 
-use std::any::Any;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{Database, StorageBackend};
 
 use super::backend::Shared;
+use crate::gate;
 
-/// Memory redb may use for pages. Its own default is 1 GiB, too much for a phone; what is read often here is
-/// small, and packs are read once.
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// Memory redb may use for pages. Its own default is 1 GiB, too much for a phone and for a hub at rest; what is read
+/// often here is small (rows of state, the upper pages of the trees), and packs are read once.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
 
 /// Memory for pages while a file is only examined, or read after a failure.
 const EXAMINATION_CACHE_BYTES: usize = 8 * 1024 * 1024;
@@ -38,6 +37,11 @@ impl Connection {
         Connection::with_cache(backend.overlay()?, EXAMINATION_CACHE_BYTES)
     }
 
+    /// The same, believing nothing that the database notes beside its trees.
+    pub(super) fn examine_anew(backend: &Shared) -> Result<Connection, redb::Error> {
+        Connection::with_cache(backend.overlay()?.needing_repair()?, EXAMINATION_CACHE_BYTES)
+    }
+
     fn with_cache(backend: impl StorageBackend, bytes: usize) -> Result<Connection, redb::Error> {
         let database =
             guarded(|| Ok(Database::builder().set_cache_size(bytes).create_with_backend(backend)?))?;
@@ -55,6 +59,12 @@ impl Connection {
     pub(super) fn check_integrity(&mut self) -> Result<bool, redb::Error> {
         let database = self.0.as_mut().ok_or(redb::Error::DatabaseClosed)?;
         guarded(|| Ok(database.check_integrity()?))
+    }
+
+    /// Moves what lies at the end of the file into its gaps, and cuts the end off.
+    pub(super) fn compact(&mut self) -> Result<bool, redb::Error> {
+        let database = self.0.as_mut().ok_or(redb::Error::DatabaseClosed)?;
+        guarded(|| Ok(database.compact()?))
     }
 
     /// Closes it in good order, so that the next opening need not read the whole file.
@@ -75,16 +85,11 @@ impl Drop for Connection {
     }
 }
 
-fn guarded<T>(call: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+pub(super) fn guarded<T>(call: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
     // Whatever was half done is in the database, which refuses further work or recovers by itself.
-    catch_unwind(AssertUnwindSafe(call))
-        .unwrap_or_else(|panic| Err(redb::Error::Corrupted(panic_message(panic.as_ref()))))
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-    format!("the database gave up: {text}")
+    gate::guarded("reading the store", call).unwrap_or_else(|panic| {
+        Err(redb::Error::Corrupted(format!("the database gave up: {}", panic.message)))
+    })
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
 
+use super::connection::Connection;
 use super::file::create_database;
 use super::redb_errors::{file_error, open_error};
 use super::{OpenError, Write};
@@ -18,19 +19,29 @@ use super::{OpenError, Write};
 const UNFINISHED_SUFFIX: &str = ".new";
 
 pub(super) fn create(path: &Path, initial: &[Write]) -> Result<(), OpenError> {
+    build(path, UNFINISHED_SUFFIX, |backend| create_database(path, backend, initial))
+}
+
+/// Makes a file of the database that is made in an empty one, under another name until it is complete and durable. The
+/// file is readable by its owner alone.
+pub(super) fn build<E: From<OpenError>>(
+    path: &Path,
+    unfinished_suffix: &str,
+    make_database: impl FnOnce(FileBackend) -> Result<Connection, E>,
+) -> Result<(), E> {
     let failed = |error| file_error(path, error);
     let directory = Directory::lock(path)?;
     // Not `exists()`: a dangling symbolic link is something too.
     match path.symlink_metadata() {
-        Ok(_) => return Err(OpenError::AlreadyExists { path: path.into() }),
+        Ok(_) => return Err(OpenError::AlreadyExists { path: path.into() }.into()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
+        Err(error) => return Err(failed(error).into()),
     }
-    let unfinished = unfinished_path(path)?;
+    let unfinished = beside(path, unfinished_suffix).map_err(failed)?;
     remove_if_there(&unfinished).map_err(failed)?;
-    let made = make(path, &unfinished, initial)
-        .and_then(|()| fs::rename(&unfinished, path).map_err(failed))
-        .and_then(|()| directory.sync().map_err(failed));
+    let made = make(path, &unfinished, make_database).and_then(|()| {
+        fs::rename(&unfinished, path).and_then(|()| directory.sync()).map_err(|error| failed(error).into())
+    });
     if made.is_err() {
         // It is garbage either way; if it cannot be removed now, the next creation does.
         let _ = remove_if_there(&unfinished);
@@ -38,18 +49,22 @@ pub(super) fn create(path: &Path, initial: &[Write]) -> Result<(), OpenError> {
     made
 }
 
-fn make(path: &Path, unfinished: &Path, initial: &[Write]) -> Result<(), OpenError> {
+fn make<E: From<OpenError>>(
+    path: &Path,
+    unfinished: &Path,
+    make_database: impl FnOnce(FileBackend) -> Result<Connection, E>,
+) -> Result<(), E> {
     let failed = |error| file_error(path, error);
     let file = new_private_file(unfinished).map_err(failed)?;
     let same_file = file.try_clone().map_err(failed)?;
     let backend = FileBackend::new(file).map_err(|error| open_error(path, error.into()))?;
-    let database = create_database(path, backend, initial)?;
+    let database = make_database(backend)?;
     database.close().map_err(|error| open_error(path, error))?;
-    same_file.sync_all().map_err(failed)
+    same_file.sync_all().map_err(|error| failed(error).into())
 }
 
 /// Creates a file that only its owner can read: it will hold the device's secret key.
-fn new_private_file(path: &Path) -> io::Result<File> {
+pub(super) fn new_private_file(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
     #[cfg(unix)]
@@ -60,12 +75,13 @@ fn new_private_file(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-fn unfinished_path(path: &Path) -> Result<PathBuf, OpenError> {
-    let mut name = OsString::from(path.file_name().ok_or_else(|| OpenError::Io {
-        path: path.into(),
-        source: io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"),
-    })?);
-    name.push(UNFINISHED_SUFFIX);
+/// A path in the same folder, with something added to the name.
+pub(crate) fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
+    let name = path.file_name();
+    let mut name = OsString::from(
+        name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the path names no file"))?,
+    );
+    name.push(suffix);
     Ok(path.with_file_name(name))
 }
 

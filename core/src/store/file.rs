@@ -11,11 +11,13 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use redb::backends::FileBackend;
 use redb::{
-    Database, ReadOnlyTable, ReadableDatabase, StorageBackend, TableDefinition, TableError, WriteTransaction,
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, StorageBackend, TableDefinition, TableError,
+    WriteTransaction,
 };
 
 use super::backend::Shared;
@@ -30,6 +32,15 @@ use super::{
 /// Holds the version of the layout, out of reach of every [`Write`].
 const SCHEMA: TableDefinition<'static, &'static str, u32> = TableDefinition::new("schema");
 const SCHEMA_KEY: &str = "version";
+
+/// Longest file that is made shorter on closing: moving more takes longer than a person waits for a program to end.
+/// A longer one is made shorter by a repair.
+const MAX_COMPACTED_ON_CLOSING: u64 = 64 * 1024 * 1024;
+/// A file is made shorter on closing if less than this of it, in percent, is in use.
+const WORTH_KEEPING_PERCENT: u64 = 60;
+/// Whether that is so is looked up only if at least this much, in percent of the file, was committed since it was
+/// opened: it takes reading the file.
+const MUCH_COMMITTED_PERCENT: u64 = 25;
 
 /// What a store without a file is called in errors.
 const UNNAMED: &str = "(a store without a file)";
@@ -50,6 +61,8 @@ pub struct Store {
     live: RwLock<Live>,
     backend: Shared,
     place: Place,
+    /// Bytes of keys and values committed since it was opened.
+    committed: AtomicU64,
 }
 
 enum Live {
@@ -114,7 +127,70 @@ impl Store {
             return Err(OpenError::AlreadyExists { path: path.into() });
         }
         let database = create_database(path, backend.clone(), initial)?;
-        Ok(Store { live: RwLock::new(Live::Writing(database)), backend, place: Place::default() })
+        Ok(Store {
+            live: RwLock::new(Live::Writing(database)),
+            backend,
+            place: Place::default(),
+            committed: AtomicU64::new(0),
+        })
+    }
+
+    /// Opens the store at `path` to be looked at: it can be read and not written, and the file stays byte for byte as
+    /// it is, whatever state it is in.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn examine(path: impl AsRef<Path>) -> Result<Store, OpenError> {
+        let path = path.as_ref();
+        let (file, place) = open_file(path)?;
+        let backend = FileBackend::new(file).map_err(|error| open_error(path, error.into()))?;
+        Store::examine_shared(path, Shared::new(backend), place)
+    }
+
+    /// The same for a store that lies in something else than a file.
+    ///
+    /// # Errors
+    /// Those of [`Store::open`].
+    pub fn examine_backend(backend: impl StorageBackend) -> Result<Store, OpenError> {
+        Store::examine_shared(Path::new(UNNAMED), Shared::new(backend), Place::default())
+    }
+
+    /// Opens a store that [`Store::examine`] finds damaged, if what is damaged is only what the database notes beside its
+    /// trees. It may be as it was before the last commit.
+    pub(crate) fn examine_anew(path: &Path) -> Result<Store, OpenError> {
+        let (file, place) = open_file(path)?;
+        let backend = FileBackend::new(file).map_err(|error| open_error(path, error.into()))?;
+        let backend = Shared::new(backend);
+        let examined = Connection::examine_anew(&backend).map_err(|error| open_error(path, error))?;
+        check_schema(path, &examined)?;
+        Ok(Store { live: RwLock::new(Live::Reading(examined)), backend, place, committed: AtomicU64::new(0) })
+    }
+
+    fn examine_shared(path: &Path, backend: Shared, place: Place) -> Result<Store, OpenError> {
+        let examined = examine(path, &backend)?;
+        Ok(Store { live: RwLock::new(Live::Reading(examined)), backend, place, committed: AtomicU64::new(0) })
+    }
+
+    /// How long the file is.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn length(&self) -> Result<u64, StoreError> {
+        self.backend.len().map_err(StoreError::Io)
+    }
+
+    /// Moves what lies at the end of the file into its gaps, and cuts the end off. Says whether that made it shorter.
+    /// Takes about as long as reading and writing what is moved; a power cut in between loses nothing.
+    ///
+    /// # Errors
+    /// When the disk fails; everything committed is kept nevertheless.
+    pub fn compact(&mut self) -> Result<bool, StoreError> {
+        let before = self.length()?;
+        match self.live.get_mut().unwrap_or_else(PoisonError::into_inner) {
+            Live::Writing(database) => database.compact().map_err(store_error)?,
+            Live::Reading(_) | Live::Closed => return Err(StoreError::Failed),
+        };
+        Ok(self.length()? < before)
     }
 
     /// Where the file lay on its disk when it was opened.
@@ -129,26 +205,67 @@ impl Store {
         matches!(*self.live(), Live::Writing(_))
     }
 
-    /// Reads the whole store and compares every checksum; false means that something was found and repaired.
+    /// Reads the whole store and compares every checksum; false means that something was found and repaired (of a
+    /// store that is only examined, in memory alone).
     ///
     /// # Errors
-    /// [`StoreError::Damaged`] if it cannot be repaired, [`StoreError::Failed`] after a failed commit.
+    /// [`StoreError::Damaged`] if it cannot be repaired, [`StoreError::Failed`] if it cannot be read any more.
     pub fn check_integrity(&mut self) -> Result<bool, StoreError> {
         match self.live.get_mut().unwrap_or_else(PoisonError::into_inner) {
-            Live::Writing(database) => database.check_integrity().map_err(store_error),
-            Live::Reading(_) | Live::Closed => Err(StoreError::Failed),
+            Live::Writing(database) | Live::Reading(database) => {
+                database.check_integrity().map_err(store_error)
+            }
+            Live::Closed => Err(StoreError::Failed),
         }
     }
 
-    /// Closes the store, which makes the next opening quick. Dropping does the same without telling of errors.
+    /// Closes the store, which makes the next opening quick, and makes the file shorter if much of it is gaps.
+    /// Dropping only closes it, without telling of errors.
     ///
     /// # Errors
     /// When the disk fails; every commit that returned `Ok` is kept nevertheless.
     pub fn close(self) -> Result<(), StoreError> {
+        let is_worth_while = self.has_gaps();
         match self.live.into_inner().unwrap_or_else(PoisonError::into_inner) {
-            Live::Writing(database) => database.close().map_err(store_error),
+            Live::Writing(mut database) => {
+                if is_worth_while && let Err(error) = database.compact() {
+                    tracing::debug!(%error, "the store was not made shorter");
+                }
+                database.close().map_err(store_error)
+            }
             Live::Reading(_) | Live::Closed => Ok(()),
         }
+    }
+
+    /// Whether much was committed, and much of the file is not in use.
+    fn has_gaps(&self) -> bool {
+        let (length, committed) = (self.length().unwrap_or(0), self.committed.load(Ordering::Relaxed));
+        if length > MAX_COMPACTED_ON_CLOSING || committed < length * MUCH_COMMITTED_PERCENT / 100 {
+            return false;
+        }
+        let Live::Writing(database) = &*self.live() else { return false };
+        let used = database.call(|database| {
+            let transaction = database.begin_write()?;
+            let stats = transaction.stats()?;
+            transaction.abort()?;
+            Ok(stats.allocated_pages() * stats.page_size() as u64)
+        });
+        used.is_ok_and(|used| used < length * WORTH_KEEPING_PERCENT / 100)
+    }
+
+    /// What is committed now, to be read for as long as it takes; commits go on meanwhile.
+    pub(super) fn snapshot(&self) -> Result<ReadTransaction, StoreError> {
+        match &*self.live() {
+            Live::Writing(database) | Live::Reading(database) => {
+                database.call(|database| Ok(database.begin_read()?)).map_err(store_error)
+            }
+            Live::Closed => Err(StoreError::Failed),
+        }
+    }
+
+    /// Bytes of the file as they are.
+    pub(super) fn read_file(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.backend.read(offset, out)
     }
 
     fn live(&self) -> RwLockReadGuard<'_, Live> {
@@ -210,7 +327,8 @@ impl Store {
 
 impl Storage for Store {
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
-        check_sizes(writes)?;
+        let size = check_sizes(writes)?;
+        self.committed.fetch_add(size as u64, Ordering::Relaxed);
         let result = match &*self.live() {
             Live::Writing(database) => {
                 database.call(|database| commit(database, writes, None)).map_err(store_error)
@@ -251,7 +369,7 @@ impl Storage for Store {
     }
 }
 
-type Entries = ReadOnlyTable<&'static [u8], &'static [u8]>;
+pub(super) type Entries = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 fn gather(
     entries: &Entries,
@@ -277,7 +395,11 @@ fn as_slices(bounds: &KeyBounds) -> (Bound<&[u8]>, Bound<&[u8]>) {
 }
 
 /// One transaction, which redb makes durable before `commit` returns (`Durability::Immediate`, its default).
-fn commit(database: &Database, writes: &[Write], new_schema: Option<u32>) -> Result<(), redb::Error> {
+pub(super) fn commit(
+    database: &Database,
+    writes: &[Write],
+    new_schema: Option<u32>,
+) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     if let Some(version) = new_schema {
         transaction.open_table(SCHEMA)?.insert(SCHEMA_KEY, version)?;
@@ -328,17 +450,23 @@ fn open_file(path: &Path) -> Result<(File, Place), OpenError> {
 
 fn open_shared(path: &Path, backend: Shared, place: Place) -> Result<Store, OpenError> {
     let failed = |error| open_error(path, error);
-    if backend.len().map_err(|error| file_error(path, error))? == 0 {
-        return Err(not_a_store(path, "it is empty"));
-    }
-    let examined = Connection::examine(&backend).map_err(failed)?;
-    check_schema(path, &examined)?;
+    let examined = examine(path, &backend)?;
     // Closing uses what opening trusted: if that is damaged, better to know before anything is written.
     examined.close().map_err(failed)?;
     let database = Connection::open(backend.clone()).map_err(failed)?;
     // Again, because between the two the lock was free for a moment.
     check_schema(path, &database)?;
-    Ok(Store { live: RwLock::new(Live::Writing(database)), backend, place })
+    Ok(Store { live: RwLock::new(Live::Writing(database)), backend, place, committed: AtomicU64::new(0) })
+}
+
+/// A view of a storage that is a store of a known layout.
+fn examine(path: &Path, backend: &Shared) -> Result<Connection, OpenError> {
+    if backend.len().map_err(|error| file_error(path, error))? == 0 {
+        return Err(not_a_store(path, "it is empty"));
+    }
+    let examined = Connection::examine(backend).map_err(|error| open_error(path, error))?;
+    check_schema(path, &examined)?;
+    Ok(examined)
 }
 
 /// Makes an empty storage into a store that holds `initial`.

@@ -14,7 +14,7 @@ use katori_core::document::{
 };
 use katori_core::gate::{Limits, RawChange, inspect};
 use katori_core::pack::pack;
-use katori_core::store::{MemoryStore, Storage};
+use katori_core::store::{MemoryStore, Storage, Table};
 use katori_core::time::Timestamp;
 use katori_core::vouch::VerifiedVouch;
 
@@ -49,6 +49,26 @@ impl Replica {
         let stored = Stored::read(&self.store, &id).unwrap();
         let (me, limits) = (Arc::clone(&self.me), DocumentLimits::default());
         self.document = Document::load(id, me, access, limits, [self.opened; 32], &stored).unwrap();
+    }
+
+    /// The packs in the store, in their order.
+    pub(crate) fn packs(&self) -> Vec<Vec<u8>> {
+        let packs = self.store.scan(Table::Packs, self.document.id().as_bytes()).unwrap();
+        packs.into_iter().map(|(_, pack)| pack).collect()
+    }
+
+    /// What the store holds.
+    pub(crate) fn rows(&self) -> Vec<Vec<(Vec<u8>, Vec<u8>)>> {
+        Table::ALL.into_iter().map(|table| self.store.scan(table, &[]).unwrap()).collect()
+    }
+
+    /// Merges packs, if that is worth while.
+    pub(crate) fn merge(&mut self) -> bool {
+        let done = self.document.merge();
+        if let Some(done) = &done {
+            self.keep(done);
+        }
+        done.is_some()
     }
 
     /// Edits, signs and stores; returns the change.
@@ -121,20 +141,24 @@ impl Replica {
 /// Sends all that one has to the other.
 pub(crate) fn deliver(from: &Replica, to: &mut Replica) {
     let vouches = to.document.vouch_ids().into_iter().collect();
-    let mut known = Peer { version: to.document.version(), vouches };
+    let batch = served(&from.document, &to.me, Peer { version: to.document.version(), vouches });
+    let done = to.document.ingest(vec![(from.me.device(), batch)]);
+    to.keep(&done);
+}
+
+/// All that a document serves to somebody who has this.
+pub(crate) fn served(document: &Document, to: &Device, mut known: Peer) -> Batch {
     let mut batch = Batch::default();
     loop {
-        let want = Want { peer: to.me.device(), known, receipt: Vec::new(), own_only: false };
-        let Served { pack, vouches, then, more, .. } = from.document.serve_all(vec![want]).served.remove(0);
+        let want = Want { peer: to.device(), known, receipt: Vec::new(), own_only: false };
+        let Served { pack, vouches, then, more, .. } = document.serve_all(vec![want]).served.remove(0);
         batch.packs.extend(pack);
         batch.vouches.extend(vouches.into_iter().map(|(_, bytes)| bytes));
         known = then;
         if !more {
-            break;
+            return batch;
         }
     }
-    let done = to.document.ingest(vec![(from.me.device(), batch)]);
-    to.keep(&done);
 }
 
 /// An exchange both ways, after which each does what it owes.

@@ -1,0 +1,357 @@
+//! Resources of which nothing but the genesis is stored: most of what a person has, and all of it alike.
+//!
+//! Each lies here packed, in some two hundred bytes, and is a full [`ResourceSet`] only after somebody asked for
+//! what only that can say, until the next [`Dormant::rest`]. What they have in common is kept once for each
+//! [`AccessClass`]. A resource leaves for the awake ones when a second record of it is stored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::ResourceSet;
+use super::pages::{Keyed, Pages};
+use crate::access::{AccessClass, Rights};
+use crate::ids::{DeviceId, PersonId, RecordId, ResourceId};
+use crate::records::{Family, Packed, Record, ResourceKind, VerifiedRecord};
+
+/// How many may be unpacked before all are packed again: some megabyte of memory, and reason enough to look at
+/// each of a hundred thousand.
+const MAX_UNPACKED: usize = 1024;
+
+/// One resource, packed.
+#[derive(Debug, Clone)]
+struct Entry {
+    id: ResourceId,
+    family: u32,
+    packed: Packed,
+    unpacked: OnceLock<Arc<Unpacked>>,
+}
+
+impl Entry {
+    fn new(id: ResourceId, family: u32, packed: Packed) -> Self {
+        Self { id, family, packed, unpacked: OnceLock::new() }
+    }
+}
+
+impl Keyed for Entry {
+    fn id(&self) -> &ResourceId {
+        &self.id
+    }
+}
+
+/// The same, as others ask for it.
+#[derive(Debug)]
+struct Unpacked {
+    record: VerifiedRecord,
+    set: OnceLock<ResourceSet>,
+}
+
+/// A family, and how many there are of it.
+#[derive(Debug, Clone, Copy)]
+struct Numbered {
+    family: Family,
+    count: usize,
+}
+
+/// What is the same for all of one class.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Class {
+    pub(super) members: Pages<ResourceId>,
+    pub(super) rights: OnceLock<Arc<Rights>>,
+    /// The rosters on which access to them depends.
+    pub(super) rosters: OnceLock<Arc<[PersonId]>>,
+}
+
+/// All of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Dormant {
+    entries: Pages<Entry>,
+    /// Those that have members, by number; the numbers that are free.
+    families: Vec<Numbered>,
+    free: BTreeSet<u32>,
+    numbers: BTreeMap<Family, u32>,
+    /// Those that have members.
+    classes: BTreeMap<AccessClass, Class>,
+    /// The classes of documents born in each space.
+    born_in: BTreeSet<(ResourceId, AccessClass)>,
+    /// How many were unpacked since the last rest, by clones of this one too.
+    unpacked: Arc<AtomicUsize>,
+}
+
+impl Dormant {
+    pub(super) fn contains(&self, id: &ResourceId) -> bool {
+        self.entries.get(id).is_some()
+    }
+
+    pub(super) fn family(&self, id: &ResourceId) -> Option<&Family> {
+        self.family_of(self.entries.get(id)?)
+    }
+
+    fn family_of(&self, entry: &Entry) -> Option<&Family> {
+        self.families.get(usize::try_from(entry.family).ok()?).map(|numbered| &numbered.family)
+    }
+
+    pub(super) fn class_of(&self, id: &ResourceId) -> Option<AccessClass> {
+        self.family(id).map(|family| family.class)
+    }
+
+    /// Who may do what in a resource, if somebody has asked since something changed.
+    pub(super) fn known_rights(&self, id: &ResourceId) -> Option<Arc<Rights>> {
+        self.classes.get(&self.class_of(id)?)?.rights.get().cloned()
+    }
+
+    pub(super) fn name(&self, id: &ResourceId) -> Option<String> {
+        self.entries.get(id).map(|entry| entry.packed.name())
+    }
+
+    /// All of them, in order.
+    pub(super) fn ids(&self) -> impl Iterator<Item = ResourceId> {
+        self.entries.iter().map(|entry| entry.id)
+    }
+
+    pub(super) fn class(&self, class: &AccessClass) -> Option<&Class> {
+        self.classes.get(class)
+    }
+
+    pub(super) fn class_mut(&mut self, class: &AccessClass) -> Option<&mut Class> {
+        self.classes.get_mut(class)
+    }
+
+    /// The classes that there are.
+    pub(super) fn classes(&self) -> impl Iterator<Item = &AccessClass> {
+        self.classes.keys()
+    }
+
+    /// Those of what belongs to somebody.
+    pub(super) fn classes_of(&self, owner: PersonId) -> impl Iterator<Item = &AccessClass> {
+        let first = AccessClass { owner, kind: ResourceKind::Document, space: None };
+        let from = self.classes.range(first..).map(|(class, _)| class);
+        from.take_while(move |class| class.owner == owner)
+    }
+
+    /// Those of what was born in a space.
+    pub(super) fn classes_in(&self, space: ResourceId) -> impl Iterator<Item = &AccessClass> {
+        let owner = PersonId::from_bytes([0; 32]);
+        let first = AccessClass { owner, kind: ResourceKind::Document, space: None };
+        let from = self.born_in.range((space, first)..).take_while(move |(of, _)| *of == space);
+        from.map(|(_, class)| class)
+    }
+
+    /// All of one class, in order.
+    pub(super) fn members<'a>(&'a self, class: &AccessClass) -> impl Iterator<Item = ResourceId> + use<'a> {
+        self.classes.get(class).into_iter().flat_map(|class| class.members.iter().copied())
+    }
+
+    /// The families of a class.
+    pub(super) fn families_of(&self, class: AccessClass) -> impl Iterator<Item = &Family> {
+        let first = Family { class, by: DeviceId::from_bytes([0; 32]) };
+        let from = self.numbers.range(first..).map(|(family, _)| family);
+        from.take_while(move |family| family.class == class)
+    }
+
+    /// All of one family, in order.
+    pub(super) fn members_of(&self, family: &Family) -> impl Iterator<Item = ResourceId> {
+        let number = self.numbers.get(family).copied();
+        let of = move |id: &ResourceId| self.entries.get(id).map(|entry| entry.family) == number;
+        self.members(&family.class).filter(of)
+    }
+
+    /// The shelves that a device began.
+    pub(super) fn shelves_by(&self, device: DeviceId) -> impl Iterator<Item = ResourceId> {
+        let by = move |family: &&Family| family.by == device && family.class.kind == ResourceKind::Shelf;
+        self.numbers.keys().filter(by).flat_map(|family| self.members_of(family))
+    }
+
+    /// Its one record. Without one it cannot have come here.
+    pub(super) fn record(&self, id: &ResourceId) -> Option<&VerifiedRecord> {
+        self.unpacked(id).map(|unpacked| &unpacked.record)
+    }
+
+    /// The resource as it is when it is awake.
+    pub(super) fn set(&self, id: &ResourceId) -> Option<&ResourceSet> {
+        let unpacked = self.unpacked(id)?;
+        let Record::Genesis(genesis) = unpacked.record.record() else { return None };
+        Some(unpacked.set.get_or_init(|| ResourceSet::new(*id, genesis.clone())))
+    }
+
+    fn unpacked(&self, id: &ResourceId) -> Option<&Unpacked> {
+        let entry = self.entries.get(id)?;
+        if let Some(unpacked) = entry.unpacked.get() {
+            return Some(unpacked);
+        }
+        let record =
+            entry.packed.unpack(RecordId::from_bytes(*id.as_bytes()), self.family_of(entry)?).ok()?;
+        self.unpacked.fetch_add(1, Ordering::Relaxed);
+        Some(entry.unpacked.get_or_init(|| Arc::new(Unpacked { record, set: OnceLock::new() })))
+    }
+
+    /// Takes in the genesis of a resource that has no other record.
+    pub(super) fn insert(&mut self, id: ResourceId, genesis: &VerifiedRecord) {
+        let Ok(Some((family, packed))) = Packed::new(genesis.bytes()) else { return };
+        self.begin(family.class).members.insert(id);
+        let entry = Entry::new(id, self.number(family, 1), packed);
+        // Who brings it asks for it next.
+        entry.unpacked.get_or_init(|| Arc::new(Unpacked { record: genesis.clone(), set: OnceLock::new() }));
+        self.unpacked.fetch_add(1, Ordering::Relaxed);
+        self.entries.insert(entry);
+        if self.unpacked.load(Ordering::Relaxed) > MAX_UNPACKED {
+            self.rest();
+        }
+    }
+
+    /// Takes in many at once, each family in order of the ids.
+    pub(super) fn fill(&mut self, all: impl IntoIterator<Item = (Family, Vec<(ResourceId, Packed)>)>) {
+        let mut entries: Vec<Entry> = self.entries.iter().cloned().collect();
+        for (family, born) in all {
+            if born.is_empty() {
+                continue;
+            }
+            let number = self.number(family, born.len());
+            let members = &mut self.begin(family.class).members;
+            let ids = born.iter().map(|(id, _)| *id);
+            if members.is_empty() {
+                *members = Pages::from_sorted(ids);
+            } else {
+                ids.for_each(|id| members.insert(id));
+            }
+            entries.reserve(born.len());
+            entries.extend(born.into_iter().map(|(id, packed)| Entry::new(id, number, packed)));
+        }
+        entries.sort_by_key(|entry| entry.id);
+        self.entries = Pages::from_sorted(entries);
+    }
+
+    fn begin(&mut self, class: AccessClass) -> &mut Class {
+        if let Some(space) = class.space {
+            self.born_in.insert((space, class));
+        }
+        self.classes.entry(class).or_default()
+    }
+
+    /// Counts so many more of a family, and says its number.
+    fn number(&mut self, family: Family, more: usize) -> u32 {
+        let next = || u32::try_from(self.families.len()).unwrap_or(u32::MAX);
+        let number =
+            *self.numbers.entry(family).or_insert_with(|| self.free.pop_first().unwrap_or_else(next));
+        let at = usize::try_from(number).unwrap_or(usize::MAX);
+        match self.families.get_mut(at) {
+            Some(numbered) if numbered.family == family => numbered.count += more,
+            Some(numbered) => *numbered = Numbered { family, count: more },
+            None => self.families.push(Numbered { family, count: more }),
+        }
+        number
+    }
+
+    /// Takes out a resource: it is forgotten, or awake from now on.
+    pub(super) fn remove(&mut self, id: &ResourceId) -> Option<AccessClass> {
+        let entry = self.entries.remove(id)?;
+        let numbered = self.families.get_mut(usize::try_from(entry.family).ok()?)?;
+        numbered.count -= 1;
+        let family = numbered.family;
+        if numbered.count == 0 {
+            self.numbers.remove(&family);
+            self.free.insert(entry.family);
+        }
+        if let Some(class) = self.classes.get_mut(&family.class) {
+            class.members.remove(id);
+            if class.members.is_empty() {
+                self.classes.remove(&family.class);
+                if let Some(space) = family.class.space {
+                    self.born_in.remove(&(space, family.class));
+                }
+            }
+        }
+        Some(family.class)
+    }
+
+    /// Lets go of all that was unpacked.
+    pub(super) fn rest(&mut self) {
+        self.unpacked.store(0, Ordering::Relaxed);
+        self.entries.change(|entry| entry.unpacked.get().is_some(), |entry| entry.unpacked = OnceLock::new());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::DeviceKey;
+    use crate::records::Genesis;
+
+    fn genesis(number: u32, by: &DeviceKey, space: Option<ResourceId>) -> (ResourceId, VerifiedRecord) {
+        let mut nonce = [0; 16];
+        nonce[..4].copy_from_slice(&number.to_le_bytes());
+        let record = Record::Genesis(Genesis {
+            kind: ResourceKind::Document,
+            owner: PersonId::from_bytes([7; 32]),
+            space,
+            name: format!("document {number}"),
+            nonce,
+            alias: nonce,
+            by: by.public(),
+        });
+        let record = record.sign(by).unwrap();
+        (ResourceId::from_bytes(*record.id().as_bytes()), record)
+    }
+
+    /// How many of them are unpacked.
+    fn unpacked(dormant: &Dormant) -> usize {
+        dormant.entries.iter().filter(|entry| entry.unpacked.get().is_some()).count()
+    }
+
+    #[test]
+    fn it_comes_back_byte_for_byte() {
+        let laptop = DeviceKey::from_secret([1; 32]);
+        let mut dormant = Dormant::default();
+        let space = ResourceId::from_bytes([9; 32]);
+        let all: Vec<_> =
+            (0..40).map(|number| genesis(number, &laptop, (number % 2 == 0).then_some(space))).collect();
+        for (id, record) in &all {
+            dormant.insert(*id, record);
+        }
+        dormant.rest();
+        assert_eq!(unpacked(&dormant), 0);
+        for (id, record) in &all {
+            assert_eq!(dormant.record(id), Some(record));
+            assert_eq!(dormant.set(id).map(ResourceSet::class), dormant.class_of(id));
+        }
+        assert_eq!(dormant.classes_in(space).flat_map(|class| dormant.members(class)).count(), 20);
+    }
+
+    #[test]
+    fn little_memory_for_each_and_a_bound_on_what_is_unpacked() {
+        assert!(size_of::<Entry>() <= 72);
+        let laptop = DeviceKey::from_secret([1; 32]);
+        let mut dormant = Dormant::default();
+        let all: Vec<_> = (0..3000).map(|number| genesis(number, &laptop, None)).collect();
+        for (id, record) in &all {
+            dormant.insert(*id, record);
+            assert!(dormant.record(id).is_some());
+            assert!(unpacked(&dormant) <= MAX_UNPACKED + 1);
+        }
+        let packed = dormant.entries.iter().map(|entry| entry.packed.len());
+        // Name, nonce, alias and signature, which say something new each.
+        assert!(packed.max().unwrap_or_default() <= 1 + "document 1234".len() + 16 + 16 + 64);
+        dormant.rest();
+        assert_eq!(unpacked(&dormant), 0);
+    }
+
+    #[test]
+    fn nothing_is_left_of_what_went() {
+        let mut dormant = Dormant::default();
+        for round in 0..8_u8 {
+            let device = DeviceKey::from_secret([round + 1; 32]);
+            let space = ResourceId::from_bytes([round; 32]);
+            let (id, record) = genesis(1, &device, Some(space));
+            dormant.insert(id, &record);
+            assert_eq!(dormant.remove(&id), Some(class(space)));
+            assert_eq!(dormant.remove(&id), None);
+        }
+        assert!(dormant.entries.is_empty() && dormant.classes.is_empty() && dormant.numbers.is_empty());
+        assert!(dormant.born_in.is_empty());
+        assert_eq!(dormant.families.len(), 1, "numbers are used again");
+    }
+
+    fn class(space: ResourceId) -> AccessClass {
+        AccessClass { owner: PersonId::from_bytes([7; 32]), kind: ResourceKind::Document, space: Some(space) }
+    }
+}
