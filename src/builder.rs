@@ -34,6 +34,7 @@ pub struct NodeBuilder {
     person_name: Option<String>,
     device_name: Option<String>,
     confirm: Option<Arc<Confirm>>,
+    memory: Option<u64>,
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -55,6 +56,7 @@ impl NodeBuilder {
             person_name: None,
             device_name: None,
             confirm: None,
+            memory: None,
         }
     }
 
@@ -83,6 +85,15 @@ impl NodeBuilder {
     #[must_use]
     pub fn device_name(mut self, name: &str) -> Self {
         self.device_name = Some(name.to_owned());
+        self
+    }
+
+    /// Bytes of memory that documents may take, 256 MiB by default. One that somebody holds open stays in memory
+    /// although there are more; of the others those go that were not used for longest, and are loaded again when they
+    /// are wanted.
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
         self
     }
 
@@ -228,7 +239,7 @@ impl NodeBuilder {
         self.device_name.clone().unwrap_or_else(host::device_name)
     }
 
-    fn store_path(&self) -> PathBuf {
+    pub(crate) fn store_path(&self) -> PathBuf {
         self.directory.join(STORE_FILE)
     }
 
@@ -300,6 +311,7 @@ impl NodeBuilder {
         let mut config = HubConfig::default();
         config.network = self.network;
         config.bind = self.bind;
+        config.memory = self.memory.unwrap_or(config.memory);
         // An endpoint's future is tens of kilobytes, which callers would carry on their stacks.
         let hub = Box::pin(Hub::start(store, config)).await?;
         Node::start(hub, self.directory).await

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use automerge::transaction::Transaction;
 use automerge::{Automerge, AutomergeError};
 use katori_acl::ResourceId;
-use katori_core::gate::RawChange;
+use katori_core::gate::Opened;
 use katori_net::{Hub, OpenDocument};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -202,8 +202,8 @@ impl Doc {
         Ok(Commit::new(result, hash, saving))
     }
 
-    pub(crate) fn adopt(&self, changes: &[RawChange]) -> Result<Commit<()>, Error> {
-        let saving = self.shared.open.adopt(changes).map_err(Error::edit)?;
+    pub(crate) fn adopt(&self, file: Opened) -> Result<Commit<()>, Error> {
+        let saving = self.shared.open.adopt(file).map_err(Error::edit)?;
         self.shared.shown(0);
         Ok(Commit::new((), None, saving))
     }

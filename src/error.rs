@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use automerge::{AutomergeError, ChangeHash};
 use katori_acl::{ResourceId, SignError};
+use katori_core::check::RepairError;
 use katori_core::document::{EditError, Unstorable};
 use katori_core::engine::CommandError;
 use katori_core::gate::GateError;
@@ -22,6 +23,9 @@ pub enum Error {
     /// The store cannot be read or written.
     #[error(transparent)]
     Storage(#[from] StoreError),
+    /// The store was not repaired.
+    #[error(transparent)]
+    Repair(RepairError),
     /// The directory of the store cannot be made.
     #[error("the directory {} cannot be made ({source}); choose another or check its permissions", path.display())]
     Directory {
@@ -198,6 +202,12 @@ pub enum Error {
 impl From<HubError> for Error {
     fn from(error: HubError) -> Self {
         if let HubError::Command(error) = error { Self::Command(error) } else { Self::Hub(error) }
+    }
+}
+
+impl From<RepairError> for Error {
+    fn from(error: RepairError) -> Self {
+        if let RepairError::Open(error) = error { Self::Store(error) } else { Self::Repair(error) }
     }
 }
 

@@ -84,7 +84,9 @@ mod clock;
 mod error;
 mod host;
 
+mod backup;
 mod base;
+mod check;
 mod node;
 mod shelf;
 mod who;
@@ -121,15 +123,17 @@ pub use katori_acl::{
     PersonId, Principal, RecordId, RecoveryPhrase, ResourceId, Role, StoryKind, Ticket, TicketError,
     TicketKind,
 };
+pub use katori_core::check::{Counted, Fault, Finding, Remedy, RepairError, Repaired, Report as CheckReport};
 pub use katori_core::document::{BlamePart, Branch, HeldReason, Rule};
 pub use katori_core::engine::{CommandError, Preview, RequestState, Standing};
 pub use katori_core::identity::RecoverError;
-pub use katori_core::store::OpenError;
+pub use katori_core::store::{OpenError, Unreadable};
 pub use katori_net::{
-    Digits, Hub, HubError, Join, JoinError, JoinState, Network, PairingEnd, PeerState, PeerStatus,
+    Copied, Digits, Hub, HubError, Join, JoinError, JoinState, Network, PairingEnd, PeerState, PeerStatus,
 };
 
 pub use builder::{NodeBuilder, STORE_FILE};
+pub use check::{check, repair};
 pub use circle::{Member, MemberKind, RevokeOptions};
 pub use commit::Commit;
 pub use consequences::{Consequence, Consequences, RoleChange};
@@ -145,7 +149,7 @@ pub use invitation::{Guest, Invitation, InvitationState, Purpose};
 pub use invite::{InviteOptions, PAIRING_LIFETIME, RECOVERY_LIFETIME, TICKET_LIFETIME};
 pub use join::JOIN_WAIT;
 pub use json::{MAX_DEPTH, scalar_json};
-pub use node::{DocInfo, MIN_PREFIX, Me, Node, PeerInfo};
+pub use node::{DocInfo, FlushReport, MIN_PREFIX, Me, Node, PeerFlushReport, PeerInfo};
 pub use offer::Offered;
 pub use pairing::{Pairing, Pairings};
 pub use safety::SafetyNumber;

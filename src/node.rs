@@ -2,6 +2,7 @@
 
 mod find;
 mod listen;
+mod pace;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use crate::who::Who;
 
 pub use find::MIN_PREFIX;
 pub(crate) use find::{document_info, pick};
+pub use pace::{FlushReport, PeerFlushReport};
 
 /// Who this device is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,11 +183,11 @@ impl Node {
     /// the content could not be stored: then the document is deleted again.
     pub async fn import(&self, name: &str, automerge_file: &[u8]) -> Result<Doc, Error> {
         let file = automerge_file.to_owned();
-        let changes = tokio::task::spawn_blocking(move || gate::import(&file, &gate::Limits::default()))
+        let opened = tokio::task::spawn_blocking(move || gate::open_file(&file, &gate::Limits::default()))
             .await
             .map_err(|_| Error::Interrupted)??;
         let doc = self.create(name).await?;
-        let adopted = match doc.adopt(&changes) {
+        let adopted = match doc.adopt(opened) {
             Ok(commit) => commit.await,
             Err(error) => Err(error),
         };

@@ -172,9 +172,7 @@ impl Base {
         let known = Arc::clone(&entries);
         let due = self.hub.ask(move |engine| {
             let mut due = Due::default();
-            if let Some((_, standing, _)) = engine.documents().find(|(document, ..)| *document == id) {
-                due.look_at(engine, &known, id, standing);
-            }
+            due.look_at(engine, &known, id, engine.standing(id));
             due
         });
         self.settle(&entries, due.await?).await
@@ -327,12 +325,8 @@ fn held_shelves(engine: &Engine) -> Vec<ResourceId> {
             _ => false,
         }
     };
-    let is_own = |id: ResourceId| {
-        registry.kind_of(id) == Some(ResourceKind::Shelf)
-            && registry.access(id).is_some_and(|access| access.owner == person)
-    };
-    let held = engine.documents().filter(|(id, standing, _)| standing.has_content() && is_own(*id));
-    let mut shelves: Vec<ResourceId> = held.map(|(id, ..)| id).collect();
+    let held = registry.shelves_of(person).filter(|id| engine.standing(*id).has_content());
+    let mut shelves: Vec<ResourceId> = held.collect();
     shelves.sort_by_key(|id| (Some(*id) != first, !still_speaks(*id), *id));
     shelves.truncate(MAX_SHELVES);
     shelves

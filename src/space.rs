@@ -182,9 +182,12 @@ impl Space {
         self.base()
             .ask(move |engine, names| {
                 let born = engine.registry().documents_in(id);
-                let documents = engine.documents().filter(|(id, ..)| born.contains(id));
-                let mut documents: Vec<DocInfo> = documents
-                    .filter_map(|(id, standing, summary)| document_info(engine, names, id, standing, summary))
+                let mut documents: Vec<DocInfo> = born
+                    .into_iter()
+                    .filter_map(|id| {
+                        let (standing, summary) = engine.document(id)?;
+                        document_info(engine, names, id, standing, &summary.glance())
+                    })
                     .collect();
                 documents.sort_by(|one, other| (&one.name, one.id).cmp(&(&other.name, other.id)));
                 documents

@@ -22,6 +22,7 @@ use crate::greeting::{CloseCode, Greeted, Greeting, GreetingError, Hello, Instan
 use crate::guests::{Greetings, Source};
 use crate::join::{Inviter, Presented};
 use crate::link::{self, Admitted};
+use crate::meter;
 use crate::randomness::random;
 use crate::status::path_of;
 
@@ -139,7 +140,9 @@ impl Gate {
 
     /// Dials a device and runs the link that comes of it, or tells the driver that none did.
     pub(crate) async fn dial(&self, peer: DeviceId) {
-        if let Some((greeted, admitted)) = self.reach(peer).await {
+        let reached = self.reach(peer).await;
+        meter::dialled(reached.is_some());
+        if let Some((greeted, admitted)) = reached {
             let span = tracing::info_span!("link", peer = %peer.short(), dialled = "here");
             link::run(greeted, admitted, None, self.messages.clone()).instrument(span).await;
         } else {

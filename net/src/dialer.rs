@@ -17,6 +17,9 @@ const LONGEST_WAIT: Duration = Duration::from_mins(1);
 const STEADY: Duration = Duration::from_secs(10);
 /// Dials under way at the same time: each holds a socket's attention and up to 8 seconds.
 const DIALS_AT_ONCE: usize = 16;
+/// The same in the background, and how many times longer the waits are then.
+const DIALS_IN_BACKGROUND: usize = 2;
+const PATIENCE_IN_BACKGROUND: u32 = 8;
 
 /// How a wanted device stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,12 +42,22 @@ struct Wanted {
 pub(crate) struct Dialer {
     wanted: BTreeMap<DeviceId, Wanted>,
     dice: u64,
+    background: bool,
 }
 
 impl Dialer {
     /// `seed` spreads the waits of several devices.
     pub(crate) fn new(seed: u64) -> Self {
-        Self { wanted: BTreeMap::new(), dice: seed | 1 }
+        Self { wanted: BTreeMap::new(), dice: seed | 1, background: false }
+    }
+
+    /// In the background fewer are dialled, and less often.
+    pub(crate) fn set_background(&mut self, background: bool) {
+        self.background = background;
+    }
+
+    fn dials_at_once(&self) -> usize {
+        if self.background { DIALS_IN_BACKGROUND } else { DIALS_AT_ONCE }
     }
 
     /// The devices that are worth dialling now.
@@ -100,9 +113,10 @@ impl Dialer {
 
     fn failed_attempt(&mut self, now: Timestamp, device: DeviceId) {
         let dice = self.roll();
+        let patience = if self.background { PATIENCE_IN_BACKGROUND } else { 1 };
         if let Some(state) = self.wanted.get_mut(&device) {
             state.failures = state.failures.saturating_add(1);
-            state.standing = Standing::Waiting { until: now + wait(state.failures, dice) };
+            state.standing = Standing::Waiting { until: now + wait(state.failures, dice) * patience };
         }
     }
 
@@ -136,7 +150,7 @@ impl Dialer {
 
     /// Whom to dial now; they count as being dialled from here on.
     pub(crate) fn take_due(&mut self, now: Timestamp) -> Vec<DeviceId> {
-        let mut room = DIALS_AT_ONCE.saturating_sub(self.dialling());
+        let mut room = self.dials_at_once().saturating_sub(self.dialling());
         let mut due = Vec::new();
         for (device, state) in &mut self.wanted {
             if room > 0
@@ -154,7 +168,7 @@ impl Dialer {
 
     /// When to look again; nothing while as many are being dialled as may be.
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
-        if self.dialling() >= DIALS_AT_ONCE {
+        if self.dialling() >= self.dials_at_once() {
             return None;
         }
         let waits = self.wanted.values().filter_map(|state| match state.standing {
@@ -267,5 +281,16 @@ mod tests {
         assert_eq!((dialer.take_due(NOW).len(), dialer.next_due()), (0, None));
         dialer.failed(NOW, device(0));
         assert_eq!(dialer.take_due(NOW).len(), 1);
+    }
+
+    #[test]
+    fn in_the_background_fewer_are_dialled_and_less_often() {
+        let mut dialer = Dialer::new(7);
+        dialer.set_background(true);
+        dialer.set_wanted(NOW, &(0..100).map(device).collect());
+        assert_eq!(dialer.take_due(NOW).len(), DIALS_IN_BACKGROUND);
+        dialer.failed(NOW, device(0));
+        dialer.set_wanted(NOW, &BTreeSet::from([device(0)]));
+        assert!(dialer.next_due().unwrap().since(NOW) >= FIRST_WAIT.mul_f32(0.75) * PATIENCE_IN_BACKGROUND);
     }
 }

@@ -1,159 +1,125 @@
 //! The documents in memory: each is loaded once, however many ask for it, and shared between the workers and
 //! the apps that have it open.
+//!
+//! A document that an app holds stays as it is: a handle is never reloaded behind an app's back, because looking at a
+//! document neither waits for the disk nor fails. One that nobody holds, whose edits are durable, and on which nothing
+//! is being done may go at any time, and is loaded again when something is to be done on it.
 
+mod cost;
+mod ledger;
+mod library;
+mod line;
 mod opened;
 mod saving;
+mod table;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock};
+use std::thread::available_parallelism;
+use std::time::Duration;
 
 use katori_acl::{Access, ResourceId};
-use katori_core::document::{Document, DocumentLimits, Stored, Summary};
+use katori_core::document::DocumentLimits;
 use katori_core::engine::{Outcome, Work};
 use katori_core::identity::Identity;
 use katori_core::store::Write;
-use tokio::sync::{Notify, OnceCell, Semaphore};
+use katori_core::wire::Size;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::error::HubError;
-use crate::randomness::random;
+use crate::meter;
 use crate::storage::SharedStore;
 
+use ledger::User;
+pub(crate) use library::Edits;
+use library::Library;
 use opened::Opened;
 pub use opened::{Edit, OpenDocument};
 use saving::Ended;
 pub use saving::Saving;
+pub use table::MemoryStatus;
+pub(crate) use table::{Hold, UnderWay};
+use table::{Slot, Table};
 
-/// Changes above which a document counts as big. Opening one may take two thousand times its file in memory for
-/// a moment, so big ones are opened one at a time.
-const BIG_DOCUMENT_CHANGES: u64 = 5_000;
-/// Tasks on documents at the same time, big and small: enough to keep the processors of a laptop busy.
-const WORKERS: usize = 8;
+/// Size above which a document counts as big. Opening one may take two thousand times its file in memory for a
+/// moment, so big ones are opened one at a time.
+const BIG: Size = Size { changes: 5_000, bytes: 1 << 20 };
+/// Tasks on documents at the same time where the system does not say how many processors there are, and the fewest
+/// anywhere: one may have to wait for an app that looks at its document.
+const FEWEST_WORKERS: usize = 2;
 
-/// Documents that apps have edited since the engine was last told. Edits are told by the document, not one by
-/// one, so however fast they come this stays small.
-#[derive(Debug, Default)]
-pub(crate) struct Edits {
-    documents: Mutex<BTreeSet<ResourceId>>,
-    pub(crate) made: Notify,
-}
-
-impl Edits {
-    fn note(&self, document: ResourceId) {
-        self.documents.lock().unwrap_or_else(PoisonError::into_inner).insert(document);
-        self.made.notify_one();
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.documents.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
-    }
-
-    pub(crate) fn take(&self) -> BTreeSet<ResourceId> {
-        std::mem::take(&mut *self.documents.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// What loading a document takes.
-#[derive(Debug)]
-pub(crate) struct Library {
-    identity: Arc<Identity>,
-    limits: DocumentLimits,
-    store: SharedStore,
-    edits: Arc<Edits>,
-    /// Documents to be written under a new incarnation.
-    renewals: Mutex<BTreeSet<ResourceId>>,
-    /// The hub has ended, or its store has.
-    ended: OnceLock<Ended>,
-}
+/// Memory that documents may take by default, as long as more is not in use at the same time.
+pub const DOCUMENT_MEMORY: u64 = 256 << 20;
+/// How long a document stays in memory by default when nobody uses it.
+pub const REST_AFTER: Duration = Duration::from_mins(1);
 
 /// The table of documents.
 #[derive(Debug)]
 pub(crate) struct Documents {
-    slots: Mutex<BTreeMap<ResourceId, Arc<Slot>>>,
+    table: Arc<Table>,
     library: Arc<Library>,
     big: Semaphore,
-    workers: Semaphore,
 }
 
-#[derive(Debug, Default)]
-struct Slot {
-    opened: OnceCell<Arc<Opened>>,
-    /// The document was dropped while it was being loaded.
-    dropped: AtomicBool,
-}
-
-impl Library {
-    fn load(&self, id: ResourceId, access: Arc<Access>) -> Result<Document, String> {
-        let store = self.store.get().ok_or("the store is closed")?;
-        let stored = Stored::read(&*store, &id).map_err(|error| error.to_string())?;
-        let seed = random().map_err(|error| error.to_string())?;
-        let (me, limits) = (Arc::clone(&self.identity), self.limits.clone());
-        let loaded = std::panic::catch_unwind(|| Document::load(id, me, access, limits, seed, &stored));
-        let mut document = loaded
-            .map_err(|_| "a fault came up while it was loaded".to_owned())?
-            .map_err(|error| error.to_string())?;
-        if self.renewals.lock().unwrap_or_else(PoisonError::into_inner).contains(&id) {
-            document.renew_incarnation();
-        }
-        Ok(document)
-    }
-
-    /// A document with nothing in it, for those who hold on to one whose content was removed.
-    fn empty(&self, id: ResourceId, access: Arc<Access>) -> Document {
-        // Nothing is ever signed or stored of it, so its incarnation need not be unpredictable.
-        Document::new(id, Arc::clone(&self.identity), access, self.limits.clone(), [0; 32])
-    }
-
-    fn is_big(&self, id: ResourceId) -> bool {
-        let summary = self.store.get().and_then(|store| Summary::read(&*store, &id).ok().flatten());
-        summary.is_some_and(|summary| summary.changes > BIG_DOCUMENT_CHANGES)
-    }
+/// What came of work on a document, which stays in memory until that has been dealt with.
+#[derive(Debug)]
+pub(crate) struct Worked {
+    pub(crate) outcome: Outcome,
+    pub(crate) hold: Option<(Hold, Option<UnderWay>)>,
 }
 
 impl Documents {
+    /// In the runtime that is to do the work.
     pub(crate) fn new(
         identity: Arc<Identity>,
         limits: DocumentLimits,
         store: SharedStore,
         renewals: BTreeSet<ResourceId>,
         edits: Arc<Edits>,
+        memory: u64,
     ) -> Self {
         let renewals = Mutex::new(renewals);
         let library = Library { identity, limits, store, edits, renewals, ended: OnceLock::new() };
-        Self {
-            slots: Mutex::default(),
-            library: Arc::new(library),
-            big: Semaphore::new(1),
-            workers: Semaphore::new(WORKERS),
-        }
-    }
-
-    fn slots(&self) -> MutexGuard<'_, BTreeMap<ResourceId, Arc<Slot>>> {
-        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+        Self { table: Table::new(memory, workers()), library: Arc::new(library), big: Semaphore::new(1) }
     }
 
     /// A document, loaded if need be.
-    pub(crate) async fn open(&self, id: ResourceId, access: Arc<Access>) -> Result<OpenDocument, HubError> {
-        let reason = match self.load(id, access).await {
-            Ok(opened) => return Ok(OpenDocument::new(opened)),
-            Err(reason) => reason,
-        };
-        Err(HubError::Unreadable { document: id, reason: reason.into() })
+    pub(crate) async fn open(
+        &self,
+        id: ResourceId,
+        access: Arc<Access>,
+        size: Size,
+    ) -> Result<OpenDocument, HubError> {
+        let granted = self.table.turn(id, User::App, size).await.ok_or(HubError::Closed)?;
+        match self.load(id, access, size, granted.hold.slot()).await {
+            Ok(opened) => Ok(OpenDocument::new(opened, granted.hold)),
+            Err(reason) => Err(HubError::Unreadable { document: id, reason: reason.into() }),
+        }
     }
 
-    async fn load(&self, id: ResourceId, access: Arc<Access>) -> Result<Arc<Opened>, String> {
-        let slot = Arc::clone(self.slots().entry(id).or_default());
+    async fn load(
+        &self,
+        id: ResourceId,
+        access: Arc<Access>,
+        size: Size,
+        slot: &Slot,
+    ) -> Result<Arc<Opened>, String> {
         let opened = slot
             .opened
             .get_or_try_init(|| async {
-                let library = Arc::clone(&self.library);
-                let is_big = tokio::task::spawn_blocking(move || library.is_big(id)).await;
-                let _one_at_a_time = match is_big {
-                    Ok(true) => self.big.acquire().await.ok(),
-                    Ok(false) | Err(_) => None,
+                let is_big = size.changes > BIG.changes || size.bytes > BIG.bytes;
+                let _one_at_a_time = if is_big { self.big.acquire().await.ok() } else { None };
+                let (library, news) = (Arc::clone(&self.library), Arc::clone(&slot.news));
+                let load = move || {
+                    let span = tracing::debug_span!("load", document = %id.short(), changes = size.changes);
+                    let begun = std::time::Instant::now();
+                    let opened =
+                        span.in_scope(|| Opened::load(id, access, size, news, library).map(Arc::new));
+                    meter::loaded(begun.elapsed());
+                    opened
                 };
-                let library = Arc::clone(&self.library);
-                let load = move || Opened::load(id, access, library).map(Arc::new);
                 let loaded = tokio::task::spawn_blocking(load).await;
                 loaded.unwrap_or_else(|error| Err(error.to_string()))
             })
@@ -164,37 +130,79 @@ impl Documents {
         Ok(Arc::clone(opened))
     }
 
-    /// Carries out work on a document.
-    pub(crate) async fn work(&self, id: ResourceId, work: Work) -> Outcome {
-        // Loading is the heavier half of most work: it takes a worker's place as well.
-        let _room = self.workers.acquire().await;
-        let opened = match self.load(id, Arc::clone(&work.access)).await {
-            Ok(opened) => opened,
-            Err(reason) => return Outcome::Failed(reason),
+    /// Who may do what in a document has changed, and one that is in memory is to know.
+    pub(crate) fn refresh(&self, id: ResourceId, access: Arc<Access>) {
+        self.table.tell(&id, Some(access));
+    }
+
+    /// Carries out work on a document, when it is its turn.
+    pub(crate) fn work(
+        self: &Arc<Self>,
+        id: ResourceId,
+        work: Work,
+        size: Size,
+    ) -> impl Future<Output = Worked> + Send + 'static {
+        // The work says so itself.
+        self.table.tell(&id, None);
+        let documents = Arc::clone(self);
+        async move { documents.carry_out(id, work, size).await }
+    }
+
+    async fn carry_out(&self, id: ResourceId, work: Work, size: Size) -> Worked {
+        let Some(granted) = self.table.turn(id, User::Task, size).await else {
+            return Worked { outcome: Outcome::Failed("this was closed".into()), hold: None };
         };
-        let worked = tokio::task::spawn_blocking(move || opened.work(work)).await;
-        worked.unwrap_or_else(|error| Outcome::Failed(error.to_string()))
+        // Loading is the heavier half of most work: it takes a worker's place as well.
+        let outcome = match self.load(id, Arc::clone(&work.access), size, granted.hold.slot()).await {
+            Ok(opened) => {
+                let worked =
+                    tokio::task::spawn_blocking(move || meter::task(id, work, |work| opened.work(work)));
+                worked.await.unwrap_or_else(|error| Outcome::Failed(error.to_string()))
+            }
+            Err(reason) => Outcome::Failed(reason),
+        };
+        drop(granted.worker);
+        Worked { outcome, hold: Some((granted.hold, granted.under_way)) }
     }
 
     /// Lets go of a document whose content is being removed.
     pub(crate) fn drop_document(&self, id: ResourceId, access: Arc<Access>) {
-        let Some(slot) = self.slots().remove(&id) else { return };
-        slot.dropped.store(true, Ordering::Release);
+        let Some(slot) = self.table.remove(&id) else { return };
         if let Some(opened) = slot.opened.get().cloned() {
             // It may have to wait for an edit to end; the driver must not.
             tokio::task::spawn_blocking(move || opened.empty(access));
         }
     }
 
-    fn loaded(&self) -> Vec<Arc<Opened>> {
-        self.slots().values().filter_map(|slot| slot.opened.get().cloned()).collect()
+    /// Lets go of what nobody has used for so long, and says when to look again.
+    pub(crate) fn rest(&self, now: Instant, after: Duration) -> Instant {
+        let since = now.checked_sub(after).and_then(|since| self.table.rest(since));
+        since.unwrap_or(now) + after
+    }
+
+    /// Whether a commit is under way, after which something may go.
+    pub(crate) fn set_storing(&self, storing: bool) {
+        self.table.set_storing(storing);
+    }
+
+    /// One task at a time, or as many as there are processors.
+    pub(crate) fn set_background(&self, background: bool) {
+        self.table.set_workers(if background { 1 } else { workers() });
+    }
+
+    /// Memory that documents may take.
+    pub(crate) fn set_memory(&self, bytes: u64) {
+        self.table.set_budget(bytes);
+    }
+
+    pub(crate) fn status(&self) -> MemoryStatus {
+        self.table.status()
     }
 
     /// Local edits up to this number are durable. Returns a write to be made, if there is one.
     pub(crate) fn durable(&self, id: ResourceId, number: u64) -> Option<Write> {
-        let slot = self.slots().get(&id).cloned()?;
-        slot.opened.get()?.durable(number);
-        let renewed = self.library.renewals.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.table.get(&id)?.durable(number);
+        let renewed = self.library.renewals().remove(&id);
         renewed.then(|| crate::settings::renewed(&id))
     }
 
@@ -206,35 +214,50 @@ impl Documents {
     /// The hub is closed: whoever waits for it is told so.
     pub(crate) fn close(&self) {
         self.end(&Ended::Closed);
-        self.slots().clear();
+        drop(self.library.edits.take());
+        self.table.clear();
     }
 
     fn end(&self, ended: &Ended) {
         // The first reason stays.
         let _ = self.library.ended.set(ended.clone());
-        for opened in self.loaded() {
+        for opened in self.table.loaded() {
             opened.end(ended.clone());
         }
     }
 
-    /// Waits until every edit so far is durable, or cannot be.
-    pub(crate) async fn saved(&self) {
-        for opened in self.loaded() {
+    /// Waits until every edit so far is durable, or cannot be; says of which documents they are not.
+    pub(crate) async fn saved(&self) -> BTreeSet<ResourceId> {
+        let mut unsaved = BTreeSet::new();
+        for opened in self.table.loaded() {
             let saving = opened.saving_everything();
             if let Err(error) = saving.await {
                 tracing::warn!(document = %opened.id().short(), %error, "edits were not saved");
+                unsaved.insert(opened.id());
             }
         }
+        unsaved
+    }
+
+    /// Documents with edits that are not durable yet.
+    pub(crate) fn unsaved(&self) -> BTreeSet<ResourceId> {
+        let loaded = self.table.loaded().into_iter();
+        loaded.filter(|opened| opened.has_unsaved()).map(|opened| opened.id()).collect()
     }
 
     /// Snapshots of what is in memory, for a faster opening.
     pub(crate) fn snapshots(&self) -> impl Iterator<Item = Write> {
-        self.loaded().into_iter().filter_map(|opened| opened.snapshot())
+        self.table.loaded().into_iter().filter_map(|opened| opened.snapshot())
     }
 
-    /// Waits until nobody works on a document.
+    /// Begins nothing more, and waits until nobody works on a document.
     pub(crate) async fn idle(&self) {
-        // The semaphore is never closed, and never has fewer than this.
-        let _everybody = self.workers.acquire_many(u32::try_from(WORKERS).unwrap_or(u32::MAX)).await;
+        self.table.stop();
+        self.table.idle().await;
     }
+}
+
+/// Tasks at the same time.
+fn workers() -> usize {
+    available_parallelism().map_or(FEWEST_WORKERS, |processors| processors.get().max(FEWEST_WORKERS))
 }

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use katori_acl::{Contact, DeviceId};
+use katori_acl::{Contact, DeviceId, ResourceId};
 use katori_core::engine::{
     Action, Answer, CloseReason, Command, CommandError, CommandId, Engine, Event, Input, Timer,
 };
@@ -20,10 +20,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::address::AddressBook;
 use crate::dialer::{Dialer, Standing};
-use crate::documents::{Documents, Edits};
+use crate::documents::{Documents, Edits, Hold, Worked};
 use crate::greeting::CloseCode;
 use crate::guests::Guests;
 use crate::link::{Admitted, LinkId};
+use crate::meter;
+use crate::pace::Pace;
 use crate::sought::Sought;
 use crate::status::{Board, Entry};
 use crate::storage::StorageThread;
@@ -36,8 +38,19 @@ use links::Links;
 pub(crate) const MESSAGES: usize = 256;
 /// How long closing waits for links to end in peace.
 const LAST_WORDS: Duration = Duration::from_secs(3);
+/// How long edits gather in the background before they are signed and stored: each commit wakes the disk, and each
+/// frame the radio.
+const GATHER: Duration = Duration::from_millis(500);
+/// Documents of which the time until the first receipt is measured at once.
+const MEASURED_RECEIPTS: usize = 1024;
 /// The longest the driver sleeps, so that a clock that was set forward is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+/// Waits until there are edits, and some time has passed.
+async fn edits_due(edits: &Edits, from: Instant) {
+    sleep_until(from).await;
+    edits.made.notified().await;
+}
 
 /// A question to the engine.
 type Question = Box<dyn FnOnce(&Engine) + Send>;
@@ -45,6 +58,12 @@ type Question = Box<dyn FnOnce(&Engine) + Send>;
 /// What the driver is told.
 pub(crate) enum Message {
     Input(Input),
+    /// Work on a document has ended.
+    Worked {
+        document: ResourceId,
+        number: u64,
+        worked: Worked,
+    },
     Frame {
         peer: DeviceId,
         link: LinkId,
@@ -74,6 +93,10 @@ pub(crate) enum Message {
     NetworkChanged {
         has_moved: bool,
     },
+    /// It goes faster or slower from now on.
+    Paced,
+    /// Edits are to be signed and stored at once.
+    Hurry,
     /// Ends everything, in peace.
     Close,
 }
@@ -125,10 +148,13 @@ pub(crate) struct Surroundings {
     pub(crate) book: Arc<AddressBook>,
     pub(crate) board: Arc<Board>,
     pub(crate) edits: Arc<Edits>,
+    pub(crate) pace: Arc<Pace>,
     pub(crate) events: broadcast::Sender<Event>,
     pub(crate) quiet: watch::Sender<Quiet>,
     /// Dials a device, and tells of it.
     pub(crate) dial: Option<Box<dyn Fn(DeviceId) + Send>>,
+    /// How long a document stays in memory that nobody uses.
+    pub(crate) rest_after: Duration,
     /// Where those who work for the driver answer.
     pub(crate) messages: mpsc::WeakSender<Message>,
 }
@@ -150,12 +176,31 @@ pub(crate) struct Driver {
     /// Tasks that run, and commits under way.
     working: usize,
     storing: usize,
+    /// What keeps documents in memory until all that was done on them is durable.
+    holds: BTreeMap<ResourceId, Kept>,
+    /// When to look for documents that nobody has used for long.
+    rest: Instant,
+    /// Edits wait until then.
+    gathering: Instant,
+    /// Since when edits of these documents are durable here and nowhere else.
+    unreceipted: BTreeMap<ResourceId, Instant>,
+    /// How it stands with a peer is not as it was when it was put up.
+    is_news: bool,
+    /// Everybody who could be reached has compared everything.
+    compared: bool,
     closing: Option<Instant>,
+}
+
+/// Keeps a document in memory, for an app that edited it or for work that was done on it.
+#[expect(dead_code, reason = "what counts is when it is dropped")]
+enum Kept {
+    Edited(Arc<Hold>),
+    Worked(Hold),
 }
 
 impl Driver {
     pub(crate) fn new(engine: Engine, around: Surroundings, sought: Sought, dice: u64) -> Self {
-        let links = Links::new(engine.me().device());
+        let links = Links::new(engine.me().device(), Arc::clone(&around.pace));
         Self {
             engine,
             clock: Clock::default(),
@@ -171,6 +216,12 @@ impl Driver {
             commands: 0,
             working: 0,
             storing: 0,
+            holds: BTreeMap::new(),
+            rest: Instant::now(),
+            gathering: Instant::now(),
+            unreceipted: BTreeMap::new(),
+            is_news: true,
+            compared: false,
             closing: None,
         }
     }
@@ -194,14 +245,34 @@ impl Driver {
                     Some(message) => self.take(message),
                     None => return,
                 },
-                () = edits.made.notified() => {
-                    for document in edits.take() {
+                () = edits_due(&edits, self.gathering) => {
+                    if self.around.pace.is_background() {
+                        self.gathering = Instant::now() + GATHER;
+                    }
+                    for (document, hold) in edits.take() {
                         self.handle(Input::Edited { document });
+                        self.keep(document, Kept::Edited(hold));
                     }
                 }
                 () = sleep_until(self.next_wake()) => {}
             }
             self.fire_timers();
+            self.let_documents_rest();
+        }
+    }
+
+    /// Keeps a document in memory until all that was done on it is durable.
+    fn keep(&mut self, document: ResourceId, kept: Kept) {
+        if !self.engine.is_at_rest(document) {
+            self.holds.insert(document, kept);
+        }
+    }
+
+    /// Lets go of documents that nobody has used for long.
+    fn let_documents_rest(&mut self) {
+        let now = Instant::now();
+        if now >= self.rest {
+            self.rest = self.around.documents.rest(now, self.around.rest_after);
         }
     }
 
@@ -211,7 +282,7 @@ impl Driver {
         let dial = self.around.dial.as_ref().and_then(|_| self.dialer.next_due());
         let wait =
             timer.into_iter().chain(dial).min().map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
-        let wake = Instant::now() + wait;
+        let wake = (Instant::now() + wait).min(self.rest);
         self.closing.map_or(wake, |by| wake.min(by))
     }
 
@@ -229,13 +300,25 @@ impl Driver {
     fn take(&mut self, message: Message) {
         match message {
             Message::Input(input) => {
-                if matches!(input, Input::Worked { .. }) {
-                    self.working = self.working.saturating_sub(1);
-                }
-                if matches!(input, Input::Stored { .. } | Input::StoreFailed { .. }) {
+                let stored = matches!(input, Input::Stored { .. } | Input::StoreFailed { .. });
+                if stored {
                     self.storing = self.storing.saturating_sub(1);
                 }
                 self.handle(input);
+                if stored {
+                    let engine = &self.engine;
+                    self.holds.retain(|document, _| !engine.is_at_rest(*document));
+                    self.around.documents.set_storing(self.storing > 0);
+                }
+            }
+            Message::Worked { document, number, worked: Worked { outcome, hold } } => {
+                self.working = self.working.saturating_sub(1);
+                self.handle(Input::Worked { document, number, outcome });
+                if let Some((hold, under_way)) = hold {
+                    self.keep(document, Kept::Worked(hold));
+                    // Only now that what follows from it has begun.
+                    drop(under_way);
+                }
             }
             Message::Frame { peer, link, frame } => {
                 if self.links.is_current(peer, link) {
@@ -257,6 +340,7 @@ impl Driver {
             }
             Message::LinkDown { peer, link } => self.link_down(peer, link),
             Message::DialFailed { peer } => {
+                self.is_news = true;
                 let now = self.clock.now();
                 if self.links.is_linked(&peer) {
                     self.dialer.linked(now, peer);
@@ -292,7 +376,10 @@ impl Driver {
                 self.around.storage.put(writes);
                 self.welcome_and_dial();
             }
+            Message::Paced => self.dialer.set_background(self.around.pace.is_background()),
+            Message::Hurry => self.gathering = Instant::now(),
             Message::NetworkChanged { has_moved } => {
+                self.is_news = true;
                 let now = self.clock.now();
                 self.dialer.nudge_all(now);
                 if has_moved {
@@ -311,6 +398,8 @@ impl Driver {
 
     fn link_down(&mut self, peer: DeviceId, link: LinkId) {
         if self.links.remove(peer, link) {
+            self.is_news = true;
+            meter::connected(self.links.len());
             tracing::info!(peer = %peer.short(), "unlinked");
             let now = self.clock.now();
             let wanted = self.wanted.contains(&peer) || self.sought.devices().contains(&peer);
@@ -324,6 +413,7 @@ impl Driver {
         for contact in contacts.iter().filter(|contact| contact.device != me) {
             let write = self.around.book.learn(contact.device, &contact.addresses);
             if write.is_some() {
+                self.is_news = true;
                 self.dialer.nudge(now, &contact.device);
             }
             self.around.storage.put(write);
@@ -344,6 +434,9 @@ impl Driver {
         if replaced {
             self.handle(Input::Disconnected { peer });
         }
+        self.is_news = true;
+        meter::linked();
+        meter::connected(self.links.len());
         let now = self.clock.now();
         self.dialer.linked(now, peer);
         self.learn(&[Contact { device: peer, addresses }]);
@@ -359,6 +452,7 @@ impl Driver {
             return;
         }
         for peer in self.dialer.take_due(now) {
+            self.is_news = true;
             tracing::debug!(peer = %peer.short(), "dialling");
             dial(peer);
         }
@@ -385,21 +479,22 @@ impl Driver {
             Action::Close { peer, .. } => self.links.stop(peer, CloseCode::Protocol),
             Action::Work { document, work } => {
                 self.working += 1;
-                let (documents, messages) =
-                    (Arc::clone(&self.around.documents), self.around.messages.clone());
+                let (number, messages) = (work.number, self.around.messages.clone());
+                let size = self.engine.stored_size(document);
+                let working = self.around.documents.work(document, work, size);
                 tokio::spawn(async move {
-                    let number = work.number;
-                    let outcome = documents.work(document, work).await;
+                    let worked = working.await;
                     if let Some(messages) = messages.upgrade() {
                         // If the driver is gone nobody waits for the outcome.
-                        let _ =
-                            messages.send(Message::Input(Input::Worked { document, number, outcome })).await;
+                        let _ = messages.send(Message::Worked { document, number, worked }).await;
                     }
                 });
             }
+            Action::Refresh { document, access } => self.around.documents.refresh(document, access),
             Action::Drop { document, access } => self.around.documents.drop_document(document, access),
             Action::Persist { commit, writes } => {
                 self.storing += 1;
+                self.around.documents.set_storing(true);
                 self.around.storage.commit(commit, writes);
             }
             Action::Schedule { at, timer } => {
@@ -419,6 +514,7 @@ impl Driver {
 
     /// Lets in, and dials, whom the engine knows, and whom this device looks for until it does.
     fn welcome_and_dial(&mut self) {
+        self.is_news = true;
         let (known, engine) = (&self.known, &self.engine);
         self.sought.end(|device| known.contains(device) || engine.blocked(device));
         let sought = self.sought.devices();
@@ -433,20 +529,34 @@ impl Driver {
     fn notify(&mut self, event: Event) {
         match &event {
             Event::Durable { document, number } => {
+                if self.unreceipted.len() < MEASURED_RECEIPTS {
+                    self.unreceipted.entry(*document).or_insert_with(Instant::now);
+                }
                 let write = self.around.documents.durable(*document, *number);
                 self.around.storage.put(write);
+            }
+            Event::Receipt { document, .. } => {
+                if let Some(since) = self.unreceipted.remove(document) {
+                    meter::receipt(since.elapsed());
+                }
             }
             Event::Peers { known, wanted } => {
                 self.known.clone_from(known);
                 self.wanted.clone_from(wanted);
                 self.welcome_and_dial();
             }
-            Event::Settled { peer } => self.links.settled(*peer),
+            Event::Settled { peer } => {
+                meter::exchanged();
+                self.is_news = true;
+                self.links.settled(*peer);
+            }
             Event::StoreFailed { error } => self.around.documents.store_failed(error),
-            Event::Suspicious { peer, what } => tracing::warn!(peer = %peer.short(), what, "suspicious"),
+            Event::Suspicious { peer, what } => {
+                meter::suspicious();
+                tracing::warn!(peer = %peer.short(), what, "suspicious");
+            }
             Event::Changed { .. }
             | Event::Access { .. }
-            | Event::Receipt { .. }
             | Event::Roster { .. }
             | Event::Unreadable { .. }
             | _ => {}
@@ -456,21 +566,23 @@ impl Driver {
     }
 
     /// Puts up how it stands, for those who ask without waiting for an answer.
-    fn report(&self) {
-        let entries = self.dialer.standings().map(|(device, standing, _)| {
-            let link = self.links.watch(&device);
-            (device, Entry { standing, link })
-        });
-        self.around.board.set(entries.collect());
+    fn report(&mut self) {
+        if std::mem::take(&mut self.is_news) {
+            let entries = self.dialer.standings().map(|(device, standing, _)| {
+                let link = self.links.watch(&device);
+                (device, Entry { standing, link })
+            });
+            self.around.board.set(entries.collect());
+            let mut standings = self.dialer.standings();
+            self.compared = standings.all(|(device, standing, tried)| match standing {
+                Standing::Linked { .. } => self.links.is_settled(&device),
+                Standing::Waiting { .. } => tried,
+                Standing::Dialling => false,
+            });
+        }
         let idle =
             self.working == 0 && self.storing == 0 && self.around.edits.is_empty() && self.links.all_sent();
-        let mut standings = self.dialer.standings();
-        let compared = standings.all(|(device, standing, tried)| match standing {
-            Standing::Linked { .. } => self.links.is_settled(&device),
-            Standing::Waiting { .. } => tried,
-            Standing::Dialling => false,
-        });
-        let quiet = Quiet { idle, settled: idle && (compared || self.around.dial.is_none()) };
+        let quiet = Quiet { idle, settled: idle && (self.compared || self.around.dial.is_none()) };
         self.around.quiet.send_if_modified(|before| std::mem::replace(before, quiet) != quiet);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use katori_acl::ResourceId;
 use katori_core::engine::{CommandError, EngineError};
 use katori_core::identity::IdentityError;
-use katori_core::store::StoreError;
+use katori_core::store::{BackupError, StoreError};
 use thiserror::Error;
 
 /// What can go wrong with a hub.
@@ -21,6 +21,9 @@ pub enum HubError {
     /// The store cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The store was not copied.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
     /// The network cannot be opened.
     #[error(
         "the network cannot be opened{address}: {reason}; nothing was changed: try another port, or none"

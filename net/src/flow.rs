@@ -1,9 +1,12 @@
 //! Flow control of what was received and not dealt with yet, and counts of what went over a link.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use katori_core::wire::MAX_FRAME_BYTES;
 use tokio::sync::Notify;
+
+use crate::pace::Pace;
 
 /// Bytes received from one peer that the engine has not dealt with: two frames of the largest size, so that one
 /// can come while another is taken in. The next is read when it is sure to fit.
@@ -14,9 +17,14 @@ pub(crate) const RECEIVE_BYTES: usize = 2 * MAX_FRAME_BYTES;
 pub(crate) struct Credit {
     outstanding: AtomicUsize,
     freed: Notify,
+    pace: Arc<Pace>,
 }
 
 impl Credit {
+    pub(crate) fn new(pace: Arc<Pace>) -> Self {
+        Self { pace, ..Self::default() }
+    }
+
     pub(crate) fn take(&self, bytes: usize) {
         self.outstanding.fetch_add(bytes, Ordering::AcqRel);
     }
@@ -30,9 +38,10 @@ impl Credit {
         self.freed.notify_one();
     }
 
-    /// Waits until one more frame is sure to fit.
+    /// Waits until one more frame is sure to fit. In the background that is when all before it is dealt with.
     pub(crate) async fn room(&self) {
-        while self.outstanding.load(Ordering::Acquire) > RECEIVE_BYTES - MAX_FRAME_BYTES {
+        let room = || if self.pace.is_background() { 0 } else { RECEIVE_BYTES - MAX_FRAME_BYTES };
+        while self.outstanding.load(Ordering::Acquire) > room() {
             self.freed.notified().await;
         }
     }

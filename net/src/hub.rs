@@ -1,7 +1,10 @@
 //! The handle on everything: one hub per store, shared by all who use it.
 
 mod closing;
+mod flushing;
 mod joining;
+mod measuring;
+mod pacing;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -15,30 +18,35 @@ use katori_core::document::DocumentLimits;
 use katori_core::engine::{Answer, Command, Engine, Event, StoredEngine};
 use katori_core::identity::Identity;
 use katori_core::store::Store;
+use katori_core::wire::Size;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::timeout;
 
 use crate::accept::Gate;
 use crate::address::AddressBook;
-use crate::documents::{Documents, Edits, OpenDocument};
+use crate::documents::{DOCUMENT_MEMORY, Documents, Edits, OpenDocument, REST_AFTER};
 use crate::driver::{self, Clock, Driver, MESSAGES, Message, Quiet, Surroundings};
 use crate::endpoint::{self, Network};
 use crate::error::HubError;
+use crate::greeting::Instance;
 use crate::guests::{Greetings, Guests};
 use crate::join::{Inviter, Pairings, Presented};
 use crate::joins::{self, Joins};
+use crate::pace::Pace;
 use crate::randomness::random;
 use crate::settings;
 use crate::sought::Sought;
 use crate::status::{Board, PeerStatus};
 use crate::storage::{SharedStore, StorageThread};
 
+pub use flushing::{Flushed, PeerFlush};
+
 /// Events that wait for a listener. One that lags behind by more is told so, and looks at things anew.
 pub const EVENT_CAPACITY: usize = 1024;
 
 /// How a hub is to be started.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HubConfig {
     /// Which network it uses.
@@ -47,6 +55,23 @@ pub struct HubConfig {
     pub bind: Option<SocketAddr>,
     /// Bounds on each document.
     pub limits: DocumentLimits,
+    /// Bytes of memory that documents may take, 256 MiB. One that is in use stays although there are more; of the
+    /// others, those that were not used for longest go.
+    pub memory: u64,
+    /// How long a document stays in memory that nobody uses, a minute.
+    pub rest_after: Duration,
+}
+
+impl Default for HubConfig {
+    fn default() -> Self {
+        Self {
+            network: Network::default(),
+            bind: None,
+            limits: DocumentLimits::default(),
+            memory: DOCUMENT_MEMORY,
+            rest_after: REST_AFTER,
+        }
+    }
 }
 
 /// A running hub. Cheap to clone; all clones are the same hub. [`Hub::close`] ends it in peace; when the last
@@ -65,6 +90,7 @@ struct Shared {
     board: Arc<Board>,
     book: Arc<AddressBook>,
     documents: Arc<Documents>,
+    pace: Arc<Pace>,
     store: SharedStore,
     storage: StorageThread,
     joins: Arc<Joins>,
@@ -148,35 +174,24 @@ impl Hub {
 
         let edits = Arc::<Edits>::default();
         let (limits, renewals) = (config.limits, beginning.renewals);
-        let documents =
-            Documents::new(Arc::clone(&identity), limits, store.clone(), renewals, Arc::clone(&edits));
+        let documents = Documents::new(
+            Arc::clone(&identity),
+            limits,
+            store.clone(),
+            renewals,
+            Arc::clone(&edits),
+            config.memory,
+        );
         let (documents, book) = (Arc::new(documents), Arc::new(beginning.book));
         let (events, _) = broadcast::channel(EVENT_CAPACITY);
         let (quiet, watched) = watch::channel(Quiet::default());
-        let board = Arc::<Board>::default();
+        let (board, pace) = (Arc::<Board>::default(), Arc::<Pace>::default());
         let (pairings, answers) = (Pairings::new(), watch::Sender::new(0));
         let instance = random()?;
         let gate = endpoint.clone().map(|endpoint| {
-            let (book, guests) = (Arc::clone(&book), Arc::clone(&guests));
             let (messages, pairings) = (messages.clone(), Arc::clone(&pairings));
-            let (greetings, presented) = (Greetings::default(), Presented::default());
-            let inviter = Inviter::new(
-                endpoint.clone(),
-                Arc::clone(&book),
-                guests,
-                messages.clone(),
-                pairings,
-                answers.subscribe(),
-            );
-            Arc::new(Gate {
-                endpoint,
-                instance: Mutex::new(instance),
-                book,
-                messages,
-                inviter,
-                presented,
-                greetings,
-            })
+            let (book, guests) = (Arc::clone(&book), Arc::clone(&guests));
+            Arc::new(gate(endpoint, instance, book, guests, messages, pairings, answers.subscribe()))
         });
         let around = Surroundings {
             documents: Arc::clone(&documents),
@@ -185,9 +200,11 @@ impl Hub {
             book: Arc::clone(&book),
             board: Arc::clone(&board),
             edits,
+            pace: Arc::clone(&pace),
             events: events.clone(),
             quiet,
             dial: gate.clone().map(dialling),
+            rest_after: config.rest_after,
             messages: messages.downgrade(),
         };
         let engine = Engine::new(Arc::clone(&identity), beginning.engine, random()?);
@@ -217,6 +234,7 @@ impl Hub {
             board,
             book,
             documents,
+            pace,
             store,
             storage,
             joins,
@@ -277,10 +295,16 @@ impl Hub {
     /// # Errors
     /// [`HubError::UnknownDocument`] if it is not held, [`HubError::Unreadable`] if it cannot be loaded.
     pub async fn open(&self, id: ResourceId) -> Result<OpenDocument, HubError> {
-        let access = self.held(id).await?.ok_or(HubError::UnknownDocument(id))?;
-        let opened = self.0.documents.open(id, access).await?;
-        // It may have been put away while it was loaded: then nothing would ever be done with it.
-        if self.held(id).await?.is_none() {
+        let (access, size) = self.held(id).await?.ok_or(HubError::UnknownDocument(id))?;
+        let opened = self.0.documents.open(id, access, size).await?;
+        // It may have been put away while it was loaded: then nothing would ever be done with it. And who may do what
+        // may have changed.
+        let documents = Arc::clone(&self.0.documents);
+        let held = self.ask(move |engine| {
+            let access = engine.access(id).filter(|_| engine.holds_content(id));
+            access.map(|access| documents.refresh(id, access)).is_some()
+        });
+        if !held.await? {
             let access = opened.with(|document| Arc::clone(document.access()));
             self.0.documents.drop_document(id, access);
             return Err(HubError::UnknownDocument(id));
@@ -288,11 +312,11 @@ impl Hub {
         Ok(opened)
     }
 
-    /// Who may do what in a document, if it is held here.
-    async fn held(&self, id: ResourceId) -> Result<Option<Arc<Access>>, HubError> {
+    /// Who may do what in a document, and how large it is, if it is held here.
+    async fn held(&self, id: ResourceId) -> Result<Option<(Arc<Access>, Size)>, HubError> {
         self.ask(move |engine| {
-            let held = engine.documents().any(|(held, standing, _)| held == id && standing.has_content());
-            engine.access(id).filter(|_| held)
+            let access = engine.access(id).filter(|_| engine.holds_content(id))?;
+            Some((access, engine.stored_size(id)))
         })
         .await
     }
@@ -361,12 +385,38 @@ impl Hub {
         timeout(time_limit, wait).await.ok().flatten().is_some()
     }
 
+    pub(crate) fn shared_store(&self) -> SharedStore {
+        self.0.store.clone()
+    }
+
     fn endpoint(&self) -> Option<Endpoint> {
         self.0.endpoint.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn tell(&self, message: Message) -> Result<(), HubError> {
         self.0.messages.send(message).await.map_err(|_| HubError::Closed)
+    }
+}
+
+fn gate(
+    endpoint: Endpoint,
+    instance: Instance,
+    book: Arc<AddressBook>,
+    guests: Arc<Guests>,
+    messages: mpsc::Sender<Message>,
+    pairings: Arc<Pairings>,
+    answers: watch::Receiver<u64>,
+) -> Gate {
+    let inviter =
+        Inviter::new(endpoint.clone(), Arc::clone(&book), guests, messages.clone(), pairings, answers);
+    Gate {
+        endpoint,
+        instance: Mutex::new(instance),
+        book,
+        messages,
+        inviter,
+        presented: Presented::default(),
+        greetings: Greetings::default(),
     }
 }
 

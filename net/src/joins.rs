@@ -22,6 +22,7 @@ use tokio::time::timeout;
 use crate::driver::{self, Message};
 use crate::error::HubError;
 use crate::join::{self, Asking, JoinError, Joining};
+use crate::meter;
 use crate::storage::StorageThread;
 pub(crate) use rows::read;
 use rows::{ended, row};
@@ -362,6 +363,7 @@ impl Joins {
             }
         });
         if has_ended {
+            meter::joined(word(&entry.progress.borrow().state));
             self.storage.put([ended(invite)]);
         } else if was_waiting != is_waiting {
             self.storage.put([row(&entry.ticket, is_waiting)]);
@@ -400,6 +402,18 @@ impl Entry {
 
 fn is_waiting(state: &JoinState) -> bool {
     matches!(state, JoinState::AwaitingConfirmation { .. })
+}
+
+/// A word for the figures.
+fn word(state: &JoinState) -> &'static str {
+    match state {
+        JoinState::Connecting { .. } | JoinState::AwaitingConfirmation { .. } => "under_way",
+        JoinState::Joined { .. } => "joined",
+        JoinState::Declined => "declined",
+        JoinState::Expired => "expired",
+        JoinState::NotValid => "not_valid",
+        JoinState::Refused(_) => "refused",
+    }
 }
 
 fn connecting() -> JoinState {

@@ -10,6 +10,8 @@
 mod address;
 mod error;
 mod framing;
+mod meter;
+mod pace;
 mod randomness;
 mod settings;
 mod sought;
@@ -28,19 +30,21 @@ mod status;
 mod storage;
 
 mod accept;
+mod backup;
 mod join;
 mod joins;
 
 mod hub;
 
-pub use documents::{Edit, OpenDocument, Saving};
+pub use documents::{DOCUMENT_MEMORY, Edit, MemoryStatus, OpenDocument, REST_AFTER, Saving};
 pub use endpoint::Network;
 pub use error::HubError;
 pub use greeting::JOIN_ALPN;
-pub use hub::{EVENT_CAPACITY, Hub, HubConfig};
+pub use hub::{EVENT_CAPACITY, Flushed, Hub, HubConfig, PeerFlush};
 pub use join::{Digits, JoinError, PairingEnd, PairingRequest, pair, recover_roster};
 pub use joins::{Join, JoinState};
 pub use katori_core::engine::Preview;
+pub use katori_core::store::Copied;
 pub use katori_core::wire::SYNC_ALPN;
 pub use sought::rows_to_seek;
 pub use status::{PeerState, PeerStatus};

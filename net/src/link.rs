@@ -1,5 +1,6 @@
 //! A link: a connection that both sides agreed to use. One task reads its frames, one writes them.
 
+use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use crate::driver::Message;
 use crate::flow::{Counters, Credit};
 use crate::framing::{FrameError, read_frame, write_frame};
 use crate::greeting::{CloseCode, Greeted};
+use crate::meter::{self, Direction};
+use crate::pace::Bucket;
 
 /// How long a link that is closed in peace waits until what it sent has arrived.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -46,6 +49,7 @@ pub(crate) struct Admitted {
     pub(crate) stop: oneshot::Receiver<Stop>,
     pub(crate) credit: Arc<Credit>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) bucket: Bucket,
 }
 
 /// Runs a link until it ends, and tells the driver so, whatever happens to it. `first` is written before all else.
@@ -76,8 +80,9 @@ async fn exchange(
     messages: mpsc::Sender<Message>,
 ) -> CloseCode {
     let Greeted { connection, send, receive, peer, .. } = greeted;
-    let Admitted { id, queue, mut stop, credit, counters } = admitted;
-    let mut writing = pin!(write_frames(send, first, queue, peer, id, &counters, &messages));
+    let Admitted { id, queue, mut stop, credit, counters, bucket } = admitted;
+    let mut writing =
+        pin!(write_frames(Writer { send, bucket }, first, queue, peer, id, &counters, &messages));
     let reading = read_frames(receive, peer, id, &credit, &counters, &messages);
     tokio::select! {
         code = &mut writing => match stop.try_recv() {
@@ -124,14 +129,34 @@ async fn read_frames(
         };
         credit.take(frame.len());
         counters.received(frame.len());
+        meter::frame(Direction::In, &frame);
         if messages.send(Message::Frame { peer, link, frame }).await.is_err() {
             return CloseCode::Done;
         }
     }
 }
 
+/// Writes frames, no faster than it may.
+struct Writer {
+    send: SendStream,
+    bucket: Bucket,
+}
+
+impl Writer {
+    async fn write(&mut self, frame: &[u8]) -> io::Result<()> {
+        let Some(piece) = self.bucket.piece() else { return write_frame(&mut self.send, frame).await };
+        let mut framed = Vec::with_capacity(frame.len() + 4);
+        write_frame(&mut framed, frame).await?;
+        for piece in framed.chunks(piece.max(1)) {
+            self.bucket.take(piece.len()).await;
+            self.send.write_all(piece).await?;
+        }
+        Ok(())
+    }
+}
+
 async fn write_frames(
-    mut send: SendStream,
+    mut writer: Writer,
     first: Option<Vec<u8>>,
     mut queue: mpsc::UnboundedReceiver<Vec<u8>>,
     peer: DeviceId,
@@ -140,7 +165,7 @@ async fn write_frames(
     messages: &mpsc::Sender<Message>,
 ) -> CloseCode {
     if let Some(first) = first
-        && write_frame(&mut send, &first).await.is_err()
+        && writer.write(&first).await.is_err()
     {
         return CloseCode::Done;
     }
@@ -148,16 +173,18 @@ async fn write_frames(
     while queue.recv_many(&mut frames, FRAMES_AT_ONCE).await > 0 {
         let mut bytes = 0;
         for frame in frames.drain(..) {
-            if write_frame(&mut send, &frame).await.is_err() {
+            if writer.write(&frame).await.is_err() {
                 return CloseCode::Done;
             }
             counters.sent(frame.len());
+            meter::frame(Direction::Out, &frame);
             bytes += frame.len();
         }
         if messages.send(Message::Drained { peer, link, bytes }).await.is_err() {
             return CloseCode::Done;
         }
     }
+    let send = &mut writer.send;
     if send.finish().is_ok() {
         // Whether it arrived or not, the link is over: what is lost is sent again another time.
         let _ = timeout(LAST_WORDS, send.stopped()).await;

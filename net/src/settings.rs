@@ -8,6 +8,8 @@ use katori_core::store::{Place, Storage, StoreError, Table, Write};
 
 const PORT_ROW: &[u8] = b"net/port";
 const PLACE_ROW: &[u8] = b"net/place";
+/// Stands for the place in a copy of a store: wherever it is opened first, it was never there before.
+const COPIED: &[u8] = b"a copy";
 const RENEW_PREFIX: &[u8] = b"net/renew/";
 
 /// The port of the last start.
@@ -31,7 +33,8 @@ pub(crate) fn renewals(storage: &dyn Storage, place: Place) -> Result<BTreeSet<R
         .collect();
     let here = [place.device.to_be_bytes(), place.inode.to_be_bytes()].concat();
     let before = storage.get(Table::Settings, PLACE_ROW)?;
-    if place == Place::default() || before.as_ref() == Some(&here) {
+    let is_copy = before.as_deref() == Some(COPIED);
+    if !is_copy && (place == Place::default() || before.as_ref() == Some(&here)) {
         return Ok(renewals);
     }
     let mut writes = vec![Write::Put { table: Table::Settings, key: PLACE_ROW.to_vec(), value: here }];
@@ -48,6 +51,12 @@ pub(crate) fn renewals(storage: &dyn Storage, place: Place) -> Result<BTreeSet<R
     }
     storage.commit(&writes)?;
     Ok(renewals)
+}
+
+/// The write by which a copy of a store knows that it is one. The place of the file alone would not do: a file that
+/// is copied over another lies in that one's place.
+pub(crate) fn mark_copied() -> Write {
+    Write::Put { table: Table::Settings, key: PLACE_ROW.to_vec(), value: COPIED.to_vec() }
 }
 
 /// The write that notes a new incarnation as kept.
@@ -82,5 +91,12 @@ mod tests {
         assert_eq!(renewals(&store, second).unwrap(), BTreeSet::from([document]), "it was not written yet");
         store.commit(&[renewed(&document)]).unwrap();
         assert!(renewals(&store, second).unwrap().is_empty());
+        // A backup, on a system where a file has no place that could be known, or in the place of the original.
+        for place in [Place::default(), second] {
+            store.commit(&[mark_copied()]).unwrap();
+            assert_eq!(renewals(&store, place).unwrap(), BTreeSet::from([document]));
+            store.commit(&[renewed(&document)]).unwrap();
+            assert!(renewals(&store, place).unwrap().is_empty());
+        }
     }
 }

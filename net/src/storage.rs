@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
+use std::time::Instant;
 
 use katori_core::engine::{CommitId, Input};
 use katori_core::store::{Storage, Store, Write};
 use tokio::sync::oneshot;
 
 use crate::driver::Message;
+use crate::meter;
 
 /// The store, until the hub closes. Held by name instead of by reference count, so that a document that an app
 /// still holds does not keep the file locked.
@@ -82,14 +84,26 @@ impl StorageThread {
     }
 }
 
+fn size(write: &Write) -> usize {
+    match write {
+        Write::Put { key, value, .. } => key.len() + value.len(),
+        Write::Delete { key, .. } => key.len(),
+        Write::DeletePrefix { prefix, .. } => prefix.len(),
+    }
+}
+
 fn run(store: &SharedStore, jobs: &mpsc::Receiver<Job>, messages: &tokio::sync::mpsc::WeakSender<Message>) {
     while let Ok(job) = jobs.recv() {
         match job {
             Job::Commit(commit, writes) => {
-                let result = match store.get() {
+                let bytes = writes.iter().map(size).sum();
+                let span = tracing::debug_span!("commit", number = commit.0, writes = writes.len(), bytes);
+                let begun = Instant::now();
+                let result = span.in_scope(|| match store.get() {
                     Some(store) => store.commit(&writes).map_err(|error| error.to_string()),
                     None => Err("the store is closed".to_owned()),
-                };
+                });
+                meter::commit(bytes, begun.elapsed(), result.is_ok());
                 let input = match result {
                     Ok(()) => Input::Stored { commit },
                     Err(error) => Input::StoreFailed { commit, error },

@@ -59,7 +59,7 @@ fn list(engine: &Engine, names: &Names) -> Vec<DocInfo> {
     let documents = engine.documents().filter(|(_, standing, _)| *standing != Standing::Unknown);
     let mut docs: Vec<DocInfo> = documents
         .filter(|(id, ..)| engine.registry().kind_of(*id) == Some(ResourceKind::Document))
-        .filter_map(|(id, standing, summary)| document_info(engine, names, id, standing, summary))
+        .filter_map(|(id, standing, summary)| document_info(engine, names, id, standing, &summary.glance()))
         .collect();
     docs.sort_by(|one, other| (&one.name, one.id).cmp(&(&other.name, other.id)));
     docs

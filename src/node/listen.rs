@@ -3,7 +3,7 @@
 
 use std::sync::Weak;
 
-use katori_core::engine::{Event, Standing};
+use katori_core::engine::Event;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
@@ -65,10 +65,8 @@ impl Inner {
         if self.open_document(document).is_none() {
             return Ok(());
         }
-        let standing = self.base.hub.ask(move |engine| {
-            engine.documents().find(|(id, ..)| *id == document).map(|(_, standing, _)| standing)
-        });
-        if !standing.await?.is_some_and(Standing::has_content) {
+        let standing = self.base.hub.ask(move |engine| engine.standing(document));
+        if !standing.await?.has_content() {
             self.let_go(document);
         }
         Ok(())

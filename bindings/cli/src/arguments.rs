@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::metrics::DEFAULT_ADDRESS;
+use crate::rate::parse_rate;
 use crate::request::Request;
 
 /// Shown at the end of `--help`.
@@ -18,13 +20,13 @@ Exit codes:
   5  you may not do that
   6  the ticket is invalid, used up or expired
   7  nobody could be reached
+  8  the store is damaged (of `check`)
 
 Try `katori demo` for the whole story in a minute.";
 
 /// The headings of what goes for every command, and for those that connect.
 const EVERY: &str = "Options of every command";
-const NETWORK: &str =
-    "Network (serve, invite, join, look, decline, device add, init --join, recover, recovery help, watch)";
+const NETWORK: &str = "Network (serve, invite, join, look, decline, device add, init --join, recover, recovery help, watch, flush)";
 
 /// Documents that live on your own devices and sync directly between the people you trust.
 #[derive(Debug, Parser)]
@@ -75,12 +77,29 @@ pub enum Command {
     /// Come back after all your devices are lost, with your 24 words and somebody's ticket
     Recover(RecoverOptions),
     /// Keep the hub running: syncs until it is stopped
-    Serve,
+    Serve(ServeOptions),
+    /// Check every hash, signature and row of a store that is not in use
+    #[command(after_help = CHECK)]
+    Check(CheckOptions),
     /// See it work: separate processes of this program tell a story, and check it
     Demo(DemoOptions),
     /// What is asked of a store.
     #[command(flatten)]
     Request(Request),
+}
+
+/// Options of `serve`.
+#[derive(Debug, Clone, Copy, Default, Args)]
+pub struct ServeOptions {
+    /// Send each device no more than this, as in `200KiB/s`
+    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    pub limit_upload: Option<u64>,
+    /// Show figures for Prometheus, at `/metrics` of this address, to whoever can connect there
+    #[arg(long, value_name = "ADDRESS", num_args = 0..=1, default_missing_value = DEFAULT_ADDRESS)]
+    pub metrics: Option<SocketAddr>,
+    /// Memory that documents may take, in MiB (else: 256)
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub memory: Option<u32>,
 }
 
 /// Options of `init`.
@@ -109,6 +128,23 @@ pub struct RecoverOptions {
     /// What this device is called (else: its host name)
     #[arg(long, value_name = "NAME")]
     pub device: Option<String>,
+}
+
+/// Shown at the end of the help of `check`.
+const CHECK: &str = "\
+Exit codes: 0 if nothing is damaged, 8 if something is (after --repair: is still).
+
+A repair deletes nothing. It first copies the file beside itself (katori.redb.before-repair-1); rows that cannot be read
+go into a store of their own (katori.redb.set-aside-1); what follows from the history is written anew. What others have of
+your documents comes back when you sync. When you have seen that nothing is missing, remove these files: the copy holds
+this device's secret key.";
+
+/// Options of `check`.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CheckOptions {
+    /// Mend what can be mended, and make the file as short as it can be
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// Options of `demo`.
@@ -232,6 +268,8 @@ mod tests {
             "katori blame list items",
             "katori access kitchen --dot",
             "katori text t p insert end x",
+            "katori backup a/file",
+            "katori flush --timeout 10s",
         ] {
             let request = request(line);
             let json = serde_json::to_string(&request).unwrap();

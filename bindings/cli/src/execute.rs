@@ -1,6 +1,7 @@
 //! Carrying out requests on an open node.
 
 mod access;
+mod backup;
 mod chains;
 mod changes;
 mod content;
@@ -12,6 +13,7 @@ mod invitations;
 mod joining;
 mod members;
 mod names;
+mod pace;
 mod people;
 mod place;
 mod prepare;
@@ -124,6 +126,8 @@ impl Executor {
             Request::Watch { document } => self.watch(&document, events).await,
             Request::Log { document } => self.log(&document).await,
             Request::Status => self.status().await,
+            Request::Flush { timeout } => self.flush(timeout).await,
+            Request::Backup { file } => self.backup(&file, events).await,
             Request::Delete { document, yes } => self.delete(&document, yes).await,
             Request::Forget { document, yes } => self.forget(&document, yes).await,
         }

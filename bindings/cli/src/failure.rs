@@ -32,6 +32,8 @@ pub enum FailureCode {
     Ticket,
     /// Nobody could be reached.
     Unreachable,
+    /// The store is damaged.
+    Damaged,
 }
 
 impl FailureCode {
@@ -46,6 +48,7 @@ impl FailureCode {
             Self::NotAllowed => 5,
             Self::Ticket => 6,
             Self::Unreachable => 7,
+            Self::Damaged => 8,
         }
     }
 }

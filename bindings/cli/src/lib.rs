@@ -9,6 +9,7 @@ mod arguments;
 mod duration;
 mod patch;
 mod path;
+mod rate;
 mod request;
 
 mod failure;
@@ -24,7 +25,9 @@ mod line;
 mod socket;
 
 mod answers;
+mod check;
 mod client;
+mod metrics;
 mod recover;
 mod serve;
 mod start;
@@ -36,7 +39,9 @@ mod terminal;
 mod demo;
 mod run;
 
-pub use arguments::{Arguments, Command, CommonOptions, DemoOptions, InitOptions, RecoverOptions};
+pub use arguments::{
+    Arguments, CheckOptions, Command, CommonOptions, DemoOptions, InitOptions, RecoverOptions, ServeOptions,
+};
 pub use client::{ANSWER_LIMIT, Client};
 pub use directory::StoreDirectory;
 pub use duration::{ParseDurationError, parse_duration};
@@ -45,14 +50,16 @@ pub use failure::{Failure, FailureCode};
 pub use format::Format;
 pub use patch::PatchReport;
 pub use path::{MAX_STEPS, ParsePathError, Path};
+pub use rate::{ParseRateError, parse_rate};
 pub use report::{
-    BlameReport, BranchReport, ChainReport, ChangeReport, ConflictReport, ConflictingReport,
-    ConsequencesReport, ContactReport, ContentReport, DeviceReport, DocumentReport, EditReport, EditedReport,
-    ExplanationReport, ExportedReport, ForkReport, GrantReport, GroupMemberReport, GroupReport, GuestReport,
-    HeldReport, IdentityReport, InvitationReport, JoinReport, MemberReport, OfferReport, PairingReport,
-    PartyReport, PeerReport, PlaceReport, PreviewReport, RevokedReport, RoleChangeReport, SafetyReport,
+    BackupReport, BlameReport, BranchReport, ChainReport, ChangeReport, CheckReport, ConflictReport,
+    ConflictingReport, ConsequencesReport, ContactReport, ContentReport, DeviceReport, DocumentReport,
+    EditReport, EditedReport, ExplanationReport, ExportedReport, FindingReport, FlushedPeerReport,
+    FlushedReport, ForkReport, GrantReport, GroupMemberReport, GroupReport, GuestReport, HeldReport,
+    IdentityReport, InvitationReport, JoinReport, MemberReport, OfferReport, PairingReport, PartyReport,
+    PeerReport, PlaceReport, PreviewReport, RevokedReport, RoleChangeReport, SafetyReport,
     SpaceContentReport, SpaceReport, StatusReport, StoryEntryReport, StoryReport, TakenInReport,
-    TicketReport, UncountedReport, VerifiedReport, WhoReport, WordsReport,
+    TicketReport, UncountedReport, UnreadableReport, VerifiedReport, WhoReport, WordsReport,
 };
 pub use request::{
     ContactRequest, DeviceRequest, GroupRequest, InvitesRequest, JoinsRequest, Position, RecoveryRequest,

@@ -2,6 +2,8 @@
 
 mod access;
 mod content;
+mod health;
+mod pace;
 mod people;
 mod sharing;
 mod standing;
@@ -55,8 +57,11 @@ pub(crate) fn response(response: &Response) -> String {
         Response::Forks(forks) => content::forks(forks),
         Response::Blame(parts) => content::blame(parts),
         Response::Peers(peers) => standing::peers(peers),
+        Response::Flushed(report) => pace::flushed(report),
         Response::Log(edits) => content::log(edits),
         Response::Status(report) => standing::status(report),
+        Response::Backup(report) => health::backup(report),
+        Response::Checked(report) => health::check(report),
     }
 }
 

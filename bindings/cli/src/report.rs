@@ -2,6 +2,8 @@
 
 mod access;
 mod content;
+mod health;
+mod pace;
 mod people;
 mod sharing;
 mod standing;
@@ -14,6 +16,8 @@ pub use content::{
     BlameReport, BranchReport, ChangeReport, ConflictReport, ConflictingReport, ContentReport, EditReport,
     EditedReport, ExportedReport, ForkReport, HeldReport, TakenInReport, UncountedReport,
 };
+pub use health::{BackupReport, CheckReport, FindingReport, UnreadableReport};
+pub use pace::{FlushedPeerReport, FlushedReport};
 pub use people::{
     ContactReport, DeviceReport, GroupMemberReport, GroupReport, IdentityReport, PairingReport, SafetyReport,
     VerifiedReport, WhoReport, WordsReport,

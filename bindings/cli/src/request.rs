@@ -20,6 +20,14 @@ pub use role::RoleName;
 pub use sharing::{InvitesRequest, JoinsRequest, SpaceRequest, YesNo};
 pub use text::{Position, TextEdit};
 
+/// Shown at the end of the help of `backup`.
+const BACKUP: &str = "\
+The file is this device as it is now, with its secret key: whoever has it can read and write as you. Only you may read
+the file; keep it as you keep a key.
+
+If the store is lost, put the file into an empty folder as `katori.redb`, and name that folder with --store. Never use
+the copy while the store, or another copy, is in use. For another device of yours there is `katori device add`.";
+
 /// One command, as it is carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Subcommand, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -341,6 +349,18 @@ pub enum Request {
     },
     /// Show how the store is
     Status,
+    /// Save everything, and get it to everybody who can be reached
+    Flush {
+        /// How long this may take
+        #[arg(long, value_parser = parse_duration, value_name = "TIME", default_value = "5s")]
+        timeout: Duration,
+    },
+    /// Copy the store into a new file, while it is in use. The file holds this device's secret key
+    #[command(after_help = BACKUP)]
+    Backup {
+        /// The file, which must not be there yet
+        file: PathBuf,
+    },
     /// Delete a document or space of yours, for everybody and for ever
     Delete {
         /// The document or space
@@ -386,6 +406,7 @@ impl Request {
                 | Self::Invite { .. }
                 | Self::Leave { anyway: false, .. }
                 | Self::Watch { .. }
+                | Self::Flush { .. }
                 | Self::Device { request: DeviceRequest::Add }
                 | Self::Recovery { request: RecoveryRequest::Help { .. } }
         )

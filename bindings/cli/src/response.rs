@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::report::{
-    BlameReport, ChangeReport, ConflictReport, ConsequencesReport, ContactReport, ContentReport,
-    DeviceReport, DocumentReport, EditReport, EditedReport, ExplanationReport, ExportedReport, ForkReport,
-    GroupReport, HeldReport, IdentityReport, InvitationReport, JoinReport, MemberReport, OfferReport,
-    PairingReport, PeerReport, PreviewReport, RevokedReport, SafetyReport, SpaceContentReport, SpaceReport,
-    StatusReport, StoryReport, TakenInReport, TicketReport, WordsReport,
+    BackupReport, BlameReport, ChangeReport, CheckReport, ConflictReport, ConsequencesReport, ContactReport,
+    ContentReport, DeviceReport, DocumentReport, EditReport, EditedReport, ExplanationReport, ExportedReport,
+    FlushedReport, ForkReport, GroupReport, HeldReport, IdentityReport, InvitationReport, JoinReport,
+    MemberReport, OfferReport, PairingReport, PeerReport, PreviewReport, RevokedReport, SafetyReport,
+    SpaceContentReport, SpaceReport, StatusReport, StoryReport, TakenInReport, TicketReport, WordsReport,
 };
 
 /// How a request went.
@@ -83,12 +83,18 @@ pub enum Response {
     Blame(Vec<BlameReport>),
     /// What was taken in.
     TakenIn(TakenInReport),
+    /// How far a flush came.
+    Flushed(FlushedReport),
     /// The devices one talks to.
     Peers(Vec<PeerReport>),
     /// The history.
     Log(Vec<EditReport>),
     /// How the store is.
     Status(Box<StatusReport>),
+    /// A copy of the store.
+    Backup(BackupReport),
+    /// Whether the store is sound.
+    Checked(Box<CheckReport>),
 }
 
 /// What happens while a request is under way.

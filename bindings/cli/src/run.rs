@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::answers::Answers;
 use crate::arguments::{Arguments, Command, CommonOptions};
+use crate::check;
 use crate::client::Client;
 use crate::demo;
 use crate::directory::StoreDirectory;
@@ -44,9 +45,9 @@ pub fn main() -> ExitCode {
     end(&mut output, result)
 }
 
-fn end(output: &mut Output, result: Result<(), Failure>) -> ExitCode {
+fn end(output: &mut Output, result: Result<ExitCode, Failure>) -> ExitCode {
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             output.failure(&failure);
             ExitCode::from(failure.code.exit_code())
@@ -54,10 +55,10 @@ fn end(output: &mut Output, result: Result<(), Failure>) -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
+async fn run(arguments: Arguments, output: &mut Output) -> Result<ExitCode, Failure> {
     let Arguments { common, command } = arguments;
     if let Command::Demo(options) = command {
-        return demo::run(options, common.json).await;
+        return demo::run(options, common.json).await.map(|()| ExitCode::SUCCESS);
     }
     let directory = StoreDirectory::find(common.store.as_deref())?;
     let mut front = Front { output, answers: Answers::of_process() };
@@ -71,14 +72,15 @@ async fn run(arguments: Arguments, output: &mut Output) -> Result<(), Failure> {
             let Front { output, answers } = &mut front;
             recover::recover(&directory, &options, &common, output, answers).await?;
         }
-        Command::Serve => serve::serve(directory, &common, front.output).await?,
+        Command::Serve(options) => serve::serve(directory, options, &common, front.output).await?,
+        Command::Check(options) => return check::check(&directory, options, front.output).await,
         Command::Request(request) => {
             let response = Box::pin(request_of(&directory, &common, absolute(request)?, &mut front)).await?;
             front.output.response(&response);
         }
         Command::Demo(_) => {}
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The person or script in front of the program.
@@ -228,7 +230,9 @@ fn absolute(request: Request) -> Result<Request, Failure> {
         std::path::absolute(&file).map_err(|error| Failure::file(&file, &error))
     };
     let mut request = request;
-    if let Request::Import { file, .. } | Request::Export { file, .. } = &mut request {
+    if let Request::Import { file, .. } | Request::Export { file, .. } | Request::Backup { file } =
+        &mut request
+    {
         *file = full(std::mem::take(file))?;
     }
     Ok(request)

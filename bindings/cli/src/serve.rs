@@ -11,12 +11,13 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::arguments::CommonOptions;
+use crate::arguments::{CommonOptions, ServeOptions};
 use crate::client::Client;
 use crate::directory::StoreDirectory;
 use crate::execute::Executor;
 use crate::failure::Failure;
 use crate::line::{read_line, write_line};
+use crate::metrics;
 use crate::response::Event;
 use crate::socket::{self, Answer, MAX_ANSWER, MAX_REQUEST, Question};
 use crate::start::{self, Reached};
@@ -32,6 +33,7 @@ const EVENT_QUEUE: usize = 64;
 /// Runs the hub until it is interrupted.
 pub(crate) async fn serve(
     directory: StoreDirectory,
+    options: ServeOptions,
     common: &CommonOptions,
     output: &mut Output,
 ) -> Result<(), Failure> {
@@ -40,6 +42,10 @@ pub(crate) async fn serve(
     if Client::connect(&directory).await?.is_some() {
         return Err(already_running(&directory));
     }
+    let figures = match options.metrics {
+        Some(address) => Some((metrics::listen(address).await?, metrics::record()?)),
+        None => None,
+    };
     let node = match start::reach(&directory, start::network(common), common.bind).await? {
         Reached::Node(node) => node,
         Reached::Hub(_) => return Err(already_running(&directory)),
@@ -48,8 +54,15 @@ pub(crate) async fn serve(
     directory.remove_socket();
     let path = directory.place_socket().map_err(unusable)?;
     let listener = socket::listen(&path).map_err(unusable)?;
+    node.set_bandwidth(options.limit_upload);
+    if let Some(memory) = options.memory {
+        node.hub().set_memory(u64::from(memory) << 20);
+    }
+    let shown_at = figures.as_ref().and_then(|(listener, _)| listener.local_addr().ok());
+    let showing =
+        figures.map(|(listener, figures)| tokio::spawn(metrics::show(listener, figures, node.clone())));
     let executor = Arc::new(Executor::new(node, directory.clone(), true));
-    output.ready(&executor.identity(), &executor.addresses(), &directory);
+    output.ready(&executor.identity(), &executor.addresses(), &directory, shown_at);
 
     let seats = Arc::new(Semaphore::new(MAX_CLIENTS));
     let mut clients = JoinSet::new();
@@ -77,6 +90,9 @@ pub(crate) async fn serve(
     drop(listener);
     directory.remove_socket();
     clients.shutdown().await;
+    if let Some(showing) = showing {
+        showing.abort();
+    }
     let node = executor.node().clone();
     node.close().await;
     Ok(())

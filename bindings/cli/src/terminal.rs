@@ -1,6 +1,7 @@
 //! What goes to the terminal, or to the script that reads instead.
 
 use std::io::{self, IsTerminal, Write};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -167,15 +168,25 @@ impl Output {
     }
 
     /// The hub is up.
-    pub(crate) fn ready(&mut self, me: &IdentityReport, addresses: &[String], directory: &StoreDirectory) {
+    pub(crate) fn ready(
+        &mut self,
+        me: &IdentityReport,
+        addresses: &[String],
+        directory: &StoreDirectory,
+        metrics: Option<SocketAddr>,
+    ) {
+        let metrics = metrics.map(|address| format!("http://{address}/metrics"));
         let store = directory.path().display().to_string();
         if self.json {
-            let ready = json!({ "ready": true, "store": store, "me": me, "addresses": addresses });
+            let ready = json!({ "ready": true, "store": store, "me": me, "addresses": addresses, "metrics": metrics });
             line(&ready.to_string());
         } else {
             line(&format!("{} ({}) serves {store}", me.person_name, me.device_name));
             for address in addresses {
                 line(&format!("  listens on {address}"));
+            }
+            if let Some(metrics) = metrics {
+                line(&format!("  shows figures at {metrics}"));
             }
             line("ready; stop with Ctrl-C");
         }

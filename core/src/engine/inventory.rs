@@ -152,6 +152,7 @@ impl Engine {
             for subject in findings.lacked {
                 session.single_out(subject);
                 session.told.insert(subject);
+                session.expected.insert(subject);
             }
         }
         self.name(now, peer, findings.named);

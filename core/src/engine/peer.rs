@@ -26,6 +26,8 @@ pub(super) struct Session {
     pub(super) asked: BTreeSet<Subject>,
     /// Those of them of which everything was asked for, content too.
     pub(super) wanted: BTreeSet<Subject>,
+    /// Subjects of which the peer has nothing, as it found out by comparing, and for which it has not asked yet.
+    pub(super) expected: BTreeSet<Subject>,
     /// Documents whose content the peer follows, and what it has of each.
     live: BTreeMap<ResourceId, Peer>,
     /// Documents of which the peer was told what is here.
@@ -101,6 +103,7 @@ impl Session {
 
     /// What the peer was told of a subject is so no more.
     pub(super) fn untell(&mut self, subject: Subject) {
+        self.expected.remove(&subject);
         self.single_out(subject);
         self.told.remove(&subject);
         if let Subject::Resource(document) = subject {
@@ -174,6 +177,7 @@ impl Session {
             && !self.is_being_compared()
             && self.to_open.is_empty()
             && self.asked.is_empty()
+            && self.expected.is_empty()
             && self.unanswered.is_empty()
     }
 

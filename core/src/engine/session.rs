@@ -206,6 +206,7 @@ impl Engine {
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         session.records.extend(missing.iter().map(VerifiedRecord::id));
         session.single_out(subject);
+        session.expected.remove(&subject);
         if let Subject::Resource(document) = subject {
             // A new round of comparing begins: the version that follows is answered with ours.
             session.unfollow(&document);

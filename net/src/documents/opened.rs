@@ -3,6 +3,7 @@
 //! A panic while the document is being changed leaves it in doubt, so it is read again from the store before
 //! anybody uses it. What was not durable by then is lost, and whoever waits for it is told so.
 
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,16 +12,24 @@ use std::time::SystemTime;
 
 use automerge::ChangeHash;
 use automerge::transaction::Transaction;
-use katori_acl::{Access, ResourceId};
+use katori_acl::{Access, DeviceId, ResourceId};
 use katori_core::document::{Document, EditError, Edited, Shown};
-use katori_core::engine::{Outcome, Work};
-use katori_core::gate::RawChange;
+use katori_core::engine::{Outcome, Task, Work};
+use katori_core::gate::Opened as OpenedFile;
 use katori_core::store::Write;
 use katori_core::time::Timestamp;
+use katori_core::wire::Size;
 use tokio::sync::watch;
 
-use super::Library;
+use super::cost;
+use super::library::Library;
 use super::saving::{Ended, Progress, Saving};
+use super::table::Hold;
+use crate::meter;
+
+/// Who may do what in a document, if that has changed and the document was not told: the driver, which hears of it,
+/// never waits for a document.
+pub(super) type News = Arc<Mutex<Option<Arc<Access>>>>;
 
 /// One document in memory.
 #[derive(Debug)]
@@ -28,6 +37,7 @@ pub(super) struct Opened {
     id: ResourceId,
     library: Arc<Library>,
     document: Mutex<State>,
+    news: News,
     progress: watch::Sender<Progress>,
     /// The number of the last edit. This and the next stand outside the document's lock, which an app may hold for
     /// long: the driver never waits for it.
@@ -35,6 +45,10 @@ pub(super) struct Opened {
     /// The generation and number of a flush on its way to the disk.
     flushing: Mutex<Option<(u64, u64)>>,
     watched: AtomicBool,
+    /// Peers that sent changes which wait for others, and which are nowhere but in memory.
+    orphans_of: Mutex<BTreeSet<DeviceId>>,
+    /// Bytes of memory it takes, about.
+    cost: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -53,7 +67,13 @@ impl State {
 }
 
 impl Opened {
-    pub(super) fn load(id: ResourceId, access: Arc<Access>, library: Arc<Library>) -> Result<Self, String> {
+    pub(super) fn load(
+        id: ResourceId,
+        access: Arc<Access>,
+        size: Size,
+        news: News,
+        library: Arc<Library>,
+    ) -> Result<Self, String> {
         let document = Mutex::new(State::new(library.load(id, access)?));
         let ended = library.ended.get().cloned();
         let progress = watch::Sender::new(Progress { ended, ..Progress::default() });
@@ -61,11 +81,34 @@ impl Opened {
             id,
             library,
             document,
+            news,
             progress,
             edits: AtomicU64::new(0),
             flushing: Mutex::new(None),
             watched: AtomicBool::new(false),
+            orphans_of: Mutex::default(),
+            cost: AtomicU64::new(cost::cost(size)),
         })
+    }
+
+    /// Bytes of memory it takes, about.
+    pub(super) fn cost(&self) -> u64 {
+        self.cost.load(Ordering::Relaxed)
+    }
+
+    /// Whether it must stay in memory although nobody uses it: something of it is nowhere else, or somebody wants to
+    /// hear what happens to it.
+    pub(super) fn stays(&self) -> bool {
+        self.watched.load(Ordering::Relaxed) || self.has_unsaved() || !self.orphans_of().is_empty()
+    }
+
+    /// Whether there are edits that are not durable.
+    pub(super) fn has_unsaved(&self) -> bool {
+        self.edits.load(Ordering::Acquire) > self.progress.borrow().durable
+    }
+
+    fn orphans_of(&self) -> MutexGuard<'_, BTreeSet<DeviceId>> {
+        self.orphans_of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn id(&self) -> ResourceId {
@@ -73,6 +116,20 @@ impl Opened {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
+        let mut state = self.lock_unheard();
+        self.hear(&mut state);
+        state
+    }
+
+    /// Takes note of who may do what now.
+    fn hear(&self, state: &mut State) {
+        if let Some(access) = self.news.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            // If that is not all that there is to it, the next task says so.
+            state.document.note_access(&access);
+        }
+    }
+
+    fn lock_unheard(&self) -> MutexGuard<'_, State> {
         self.document.lock().unwrap_or_else(|poisoned| {
             let mut state = poisoned.into_inner();
             self.read_again(&mut state);
@@ -105,18 +162,30 @@ impl Opened {
     /// Carries out work. A panic is an outcome like any other.
     pub(super) fn work(&self, work: Work) -> Outcome {
         let worked = catch_unwind(AssertUnwindSafe(|| {
-            let mut state = self.lock();
+            // What was heard since this task was given is newer than what the task says.
+            let mut state = self.lock_unheard();
             if let Some(reason) = &state.broken {
                 return Outcome::Failed(reason.clone());
             }
+            if let Task::ForgetOrphans(peers) = &work.task {
+                self.orphans_of().retain(|peer| !peers.contains(peer));
+            }
             let outcome = work.task.run(&mut state.document, work.access);
             if let Outcome::Done(done) = &outcome {
-                state.changed |= !done.writes.is_empty();
+                if !done.writes.is_empty() {
+                    state.changed = true;
+                    let size = Size { changes: done.summary.changes, bytes: done.summary.bytes };
+                    self.cost.store(cost::cost(size), Ordering::Relaxed);
+                }
+                let waiting = done.ingested.iter().filter(|report| report.orphans > 0);
+                self.orphans_of().extend(waiting.filter_map(|report| report.from));
+                meter::done(done);
                 if let Some(number) = done.flushed {
                     let generation = self.progress.borrow().generation;
                     *self.flushing() = Some((generation, number));
                 }
             }
+            self.hear(&mut state);
             outcome
         }));
         worked.unwrap_or_else(|_| {
@@ -173,7 +242,7 @@ impl Opened {
         Saving::new(self.id, generation, number, progress)
     }
 
-    /// Does something that edits, and tells the engine.
+    /// Does something that edits. Whoever calls this tells the engine.
     fn edit<R, E>(
         &self,
         edit: impl FnOnce(&mut Document) -> Result<Edited<R>, EditError<E>>,
@@ -184,7 +253,6 @@ impl Opened {
         // Under the lock, so that the generation is the one the edit was made in.
         let saving = self.saving(edited.number);
         drop(state);
-        self.library.edits.note(self.id);
         Ok((edited, saving))
     }
 }
@@ -193,26 +261,35 @@ impl Opened {
 /// changed in what is shown, if somebody watches.
 pub type Edit<R> = (R, Option<ChangeHash>, Saving, Option<Shown>);
 
-/// A document that an app has open. Cheap to clone; all clones are the same document.
+/// A document that an app has open. Cheap to clone; all clones are the same document, which stays in memory as long
+/// as there is one.
 #[derive(Debug, Clone)]
-pub struct OpenDocument(Arc<Opened>);
+pub struct OpenDocument {
+    opened: Arc<Opened>,
+    hold: Arc<Hold>,
+}
 
 impl OpenDocument {
-    pub(super) fn new(opened: Arc<Opened>) -> Self {
-        Self(opened)
+    pub(super) fn new(opened: Arc<Opened>, hold: Hold) -> Self {
+        Self { opened, hold: Arc::new(hold) }
+    }
+
+    /// Tells the engine of an edit. Until it is durable the document stays in memory, whoever lets go of it.
+    fn edited(&self) {
+        self.opened.library.edited(self.opened.id, Arc::clone(&self.hold));
     }
 
     /// The document's id.
     #[must_use]
     pub fn id(&self) -> ResourceId {
-        self.0.id
+        self.opened.id
     }
 
     /// Looks at the document. What comes from elsewhere waits until `look` returns, so it must be quick, and
     /// must not use this document again.
     pub fn with<R>(&self, look: impl FnOnce(&Document) -> R) -> R {
         // A panic in `look` changes nothing, but would count as a fault of the document: it goes on outside.
-        let state = self.0.lock();
+        let state = self.opened.lock();
         let result = catch_unwind(AssertUnwindSafe(|| look(&state.document)));
         drop(state);
         match result {
@@ -233,23 +310,25 @@ impl OpenDocument {
         &self,
         edit: impl FnOnce(&mut Transaction<'_>) -> Result<R, E>,
     ) -> Result<Edit<R>, EditError<E>> {
-        let (edited, saving) = self.0.edit(|document| document.edit(now(), edit))?;
+        let (edited, saving) = self.opened.edit(|document| document.edit(now(), edit))?;
+        self.edited();
         Ok((edited.result, edited.hash, saving, edited.shown))
     }
 
-    /// Takes the history of an imported file as the document's own beginning.
+    /// Takes an imported file as the document's own beginning.
     ///
     /// # Errors
-    /// [`EditError`] if the document may not be written, or the changes do not link.
-    pub fn adopt(&self, changes: &[RawChange]) -> Result<Saving, EditError<Infallible>> {
-        let (_, saving) = self.0.edit(|document| document.adopt(changes))?;
+    /// [`EditError`] if the document may not be written, or the file's changes do not link.
+    pub fn adopt(&self, file: OpenedFile) -> Result<Saving, EditError<Infallible>> {
+        let (_, saving) = self.opened.edit(|document| document.adopt_file(file))?;
+        self.edited();
         Ok(saving)
     }
 
-    /// Whether patches are wanted of what changes.
+    /// Whether patches are wanted of what changes. As long as they are, the document stays in memory.
     pub fn set_watched(&self, watched: bool) {
-        self.0.watched.store(watched, Ordering::Relaxed);
-        self.0.lock().document.set_watched(watched);
+        self.opened.watched.store(watched, Ordering::Relaxed);
+        self.opened.lock().document.set_watched(watched);
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::flow::{Counters, Credit};
 use crate::greeting::{CloseCode, Instance};
 use crate::link::{Admitted, LinkId, Stop};
+use crate::pace::{Bucket, Pace};
 
 /// Bytes queued for one peer at which its link is closed: the engine stops serving at far less, so this much
 /// gathers only if a peer asks and asks and does not read the answers.
@@ -70,11 +71,14 @@ pub(crate) struct Links {
     me: DeviceId,
     by_peer: BTreeMap<DeviceId, Link>,
     made: u64,
+    /// Bytes queued for all of them.
+    queued: usize,
+    pace: Arc<Pace>,
 }
 
 impl Links {
-    pub(crate) fn new(me: DeviceId) -> Self {
-        Self { me, by_peer: BTreeMap::new(), made: 0 }
+    pub(crate) fn new(me: DeviceId, pace: Arc<Pace>) -> Self {
+        Self { me, by_peer: BTreeMap::new(), made: 0, queued: 0, pace }
     }
 
     /// Makes a candidate the link to its device, unless the one there is has precedence. Says whether it took
@@ -92,7 +96,8 @@ impl Links {
         let id = LinkId(self.made);
         let (sender, queue) = mpsc::unbounded_channel();
         let (stopper, stop) = oneshot::channel();
-        let (credit, counters) = (Arc::<Credit>::default(), Arc::<Counters>::default());
+        let credit = Arc::new(Credit::new(Arc::clone(&self.pace)));
+        let counters = Arc::<Counters>::default();
         let link = Link {
             id,
             instance: candidate.instance,
@@ -106,12 +111,19 @@ impl Links {
             counters: Arc::clone(&counters),
             connection: candidate.connection,
         };
-        self.by_peer.insert(candidate.peer, link);
-        Ok((Admitted { id, queue, stop, credit, counters }, replaced))
+        if let Some(before) = self.by_peer.insert(candidate.peer, link) {
+            self.queued -= before.queued;
+        }
+        let bucket = Bucket::new(Arc::clone(&self.pace));
+        Ok((Admitted { id, queue, stop, credit, counters, bucket }, replaced))
     }
 
     pub(crate) fn is_empty(&self) -> bool {
         self.by_peer.is_empty()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_peer.len()
     }
 
     pub(crate) fn is_linked(&self, peer: &DeviceId) -> bool {
@@ -134,12 +146,18 @@ impl Links {
 
     /// A link has ended; says whether it was the one in use.
     pub(crate) fn remove(&mut self, peer: DeviceId, id: LinkId) -> bool {
-        self.is_current(peer, id) && self.by_peer.remove(&peer).is_some()
+        if !self.is_current(peer, id) {
+            return false;
+        }
+        let removed = self.by_peer.remove(&peer);
+        self.queued -= removed.as_ref().map_or(0, |link| link.queued);
+        removed.is_some()
     }
 
     pub(crate) fn send(&mut self, peer: DeviceId, frame: Vec<u8>) {
         let Some(link) = self.by_peer.get_mut(&peer) else { return };
         link.queued += frame.len();
+        self.queued += frame.len();
         if link.queued > MAX_QUEUED_BYTES {
             tracing::warn!(peer = %peer.short(), queued = link.queued, "a peer does not read what it is sent");
             link.stop(CloseCode::TooSlow);
@@ -153,7 +171,9 @@ impl Links {
     pub(crate) fn drained(&mut self, peer: DeviceId, id: LinkId, bytes: usize) -> bool {
         let link = self.by_peer.get_mut(&peer).filter(|link| link.id == id);
         if let Some(link) = link {
-            link.queued = link.queued.saturating_sub(bytes);
+            let drained = bytes.min(link.queued);
+            link.queued -= drained;
+            self.queued -= drained;
             return true;
         }
         false
@@ -205,7 +225,7 @@ impl Links {
     }
 
     pub(crate) fn all_sent(&self) -> bool {
-        self.by_peer.values().all(|link| link.queued == 0)
+        self.queued == 0
     }
 
     pub(crate) fn watch(&self, peer: &DeviceId) -> Option<(WeakConnectionHandle, Arc<Counters>)> {
@@ -242,7 +262,8 @@ mod tests {
         let (low, high) = (DeviceId::from_bytes([1; 32]), DeviceId::from_bytes([2; 32]));
         for low_first in [false, true] {
             for high_first in [false, true] {
-                let (mut at_low, mut at_high) = (Links::new(low), Links::new(high));
+                let (mut at_low, mut at_high) =
+                    (Links::new(low, Arc::default()), Links::new(high, Arc::default()));
                 for own in [low_first, !low_first] {
                     let _ = at_low.admit(candidate(high, own, 0));
                 }
@@ -258,7 +279,7 @@ mod tests {
     #[test]
     fn a_device_that_started_again_takes_its_old_place() {
         let (me, peer) = (DeviceId::from_bytes([1; 32]), DeviceId::from_bytes([2; 32]));
-        let mut links = Links::new(me);
+        let mut links = Links::new(me, Arc::default());
         let (first, _) = links.admit(candidate(peer, true, 0)).unwrap();
         assert_eq!(links.admit(candidate(peer, false, 0)).err(), Some(CloseCode::Superseded));
         let (second, replaced) = links.admit(candidate(peer, false, 1)).unwrap();
@@ -271,7 +292,8 @@ mod tests {
     fn a_device_that_moved_dials_and_its_connection_counts_on_both_sides() {
         let (low, high) = (DeviceId::from_bytes([1; 32]), DeviceId::from_bytes([2; 32]));
         for (moved, other) in [(low, high), (high, low)] {
-            let (mut at_moved, mut at_other) = (Links::new(moved), Links::new(other));
+            let (mut at_moved, mut at_other) =
+                (Links::new(moved, Arc::default()), Links::new(other, Arc::default()));
             let _ = at_moved.admit(candidate(other, false, 0));
             let _ = at_other.admit(candidate(moved, true, 0));
             assert_eq!(at_moved.leave_behind(), [other]);
@@ -286,7 +308,7 @@ mod tests {
     #[test]
     fn whoever_is_parted_from_still_gets_what_was_queued() {
         let peer = DeviceId::from_bytes([2; 32]);
-        let mut links = Links::new(DeviceId::from_bytes([1; 32]));
+        let mut links = Links::new(DeviceId::from_bytes([1; 32]), Arc::default());
         let (mut admitted, _) = links.admit(candidate(peer, true, 0)).unwrap();
         links.send(peer, b"why".to_vec());
         links.part(peer, CloseCode::NothingShared);
@@ -299,7 +321,7 @@ mod tests {
     #[test]
     fn a_peer_that_does_not_read_is_let_go() {
         let peer = DeviceId::from_bytes([2; 32]);
-        let mut links = Links::new(DeviceId::from_bytes([1; 32]));
+        let mut links = Links::new(DeviceId::from_bytes([1; 32]), Arc::default());
         let (mut admitted, _) = links.admit(candidate(peer, true, 0)).unwrap();
         for _ in 0..=(MAX_QUEUED_BYTES >> 20) {
             links.send(peer, vec![0; 1 << 20]);

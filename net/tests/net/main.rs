@@ -16,6 +16,8 @@ mod hostile;
 mod introducing;
 mod inviting;
 mod joining;
+mod memory;
+mod pacing;
 mod pairing;
 mod recovering;
 mod revoking;

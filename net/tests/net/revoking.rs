@@ -17,7 +17,8 @@ async fn a_revoked_peer_is_told_and_gets_no_further_change() {
     let mut wire = stranger.link(&ana.hub().contact()).await;
     let subject = Subject::Resource(document);
     // It takes part until it gets changes as they come.
-    wire.say(&Frame::Inventory { entries: vec![(subject, Entry { records: [9; 32], content: [9; 32] })] }).await;
+    wire.say(&Frame::Inventory { entries: vec![(subject, Entry { records: [9; 32], content: [9; 32] })] })
+        .await;
     wire.say(&Frame::Have { subject, ids: Vec::new() }).await;
     wire.say(&Frame::Version { document, version: VersionVector::default(), vouches: Vec::new() }).await;
     let pack = loop {

@@ -217,8 +217,8 @@ fn evaluate(rows: &mut Rows, count: usize, shape: Shape) -> Result<()> {
         Shape::Deep => "chains of eight",
         Shape::Revoked => "half of them revocations",
     };
-    rows.time(&format!("evaluate {stored} records, {shape}"), elapsed, "");
-    rows.time(&format!("  taking them in, {shape}"), builder.inserting, "");
+    rows.time(&format!("evaluate {stored} records, {shape}"), elapsed);
+    rows.time(&format!("  taking them in, {shape}"), builder.inserting);
     if shape == "wide" {
         let device = builder.owner.identity.device();
         rows.nanoseconds(&format!("  may(device, doc) among {stored}"), ask(&access, &device), QUESTIONS);
@@ -248,7 +248,7 @@ fn signatures(rows: &mut Rows) -> Result<()> {
     for bytes in &bytes {
         UnverifiedRecord::decode(bytes)?.verify()?;
     }
-    rows.time(&format!("check the signatures of {} records", bytes.len()), started.elapsed(), "");
+    rows.time(&format!("check the signatures of {} records", bytes.len()), started.elapsed());
     Ok(())
 }
 
@@ -322,7 +322,7 @@ fn admit(rows: &mut Rows, size: usize) -> Result<()> {
         let changes: Vec<Change> = changes.into_iter().map(Change::from_bytes).collect::<Result<_, _>>()?;
         alone.apply_changes(changes)?;
     }
-    rows.limit(&format!("apply {CHANGES} changes unsigned, frames of {size}"), started.elapsed());
+    let unsigned = started.elapsed();
 
     let id = access.resource;
     let mut document = Document::new(id, Arc::new(reader), access, DocumentLimits::default(), [2; 32]);
@@ -333,7 +333,7 @@ fn admit(rows: &mut Rows, size: usize) -> Result<()> {
     }
     let elapsed = started.elapsed();
     ensure!(document.heads() == alone.get_heads(), "both show the same");
-    let limit = format!("apply {CHANGES} changes unsigned, frames of {size}");
-    rows.time(&format!("admit {CHANGES} changes, {count} vouches"), elapsed, &limit);
+    let limit = format!("unsigned, frames of {size}");
+    rows.time_beside(&format!("admit {CHANGES} changes, {count} vouches"), elapsed, unsigned, &limit);
     Ok(())
 }

@@ -10,6 +10,7 @@
 )]
 
 mod alone;
+mod backups;
 mod contacts;
 mod devices;
 mod explaining;

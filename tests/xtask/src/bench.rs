@@ -1,4 +1,4 @@
-//! The measurements, with the editing trace replayed into a document.
+//! The measurements, with the editing trace replayed into a document. Standard output is theirs alone, for `--json`.
 
 use std::ffi::OsString;
 use std::path::Path;

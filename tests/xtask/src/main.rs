@@ -36,8 +36,8 @@ enum Chore {
         /// The trace, as gzipped JSON; without it, it is taken from a published crate through cargo
         #[arg(long)]
         trace: Option<PathBuf>,
-        /// Passed on to the measurements
-        #[arg(last = true)]
+        /// Passed on to the measurements, for example `--quick`, `--row text`, `--json`, `--svg`, `--no-peers`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         rest: Vec<OsString>,
     },
     /// What takes hours: licences of dependencies, mutants, long simulations

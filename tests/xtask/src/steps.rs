@@ -15,7 +15,7 @@ pub(crate) struct Steps {
 impl Steps {
     /// Runs one step; an error names it and ends the chore.
     pub(crate) fn run(&mut self, name: &str, command: &mut Command) -> Result<()> {
-        println!("\n== {name}: {}", shown(command));
+        eprintln!("\n== {name}: {}", shown(command));
         let begun = Instant::now();
         let status = command.status().with_context(|| format!("{name} could not be started"))?;
         let took = begun.elapsed();
@@ -23,7 +23,7 @@ impl Steps {
             self.print();
             bail!("{name} failed after {} ({status}); its output is above", seconds(took));
         }
-        println!("== {name}: done in {}", seconds(took));
+        eprintln!("== {name}: done in {}", seconds(took));
         self.done.push((name.to_owned(), took));
         Ok(())
     }

@@ -62,8 +62,8 @@ pub(crate) fn find() -> Result<PathBuf> {
     fs::write(folder.join("src/lib.rs"), "")?;
     let manifest = folder.join("Cargo.toml");
     fs::write(&manifest, manifest_text())?;
-    println!("the trace is by Martin Kleppmann and Alastair R. Beresford, under CC-BY 4.0");
-    println!("asking cargo for {SOURCE_CRATE} {SOURCE_VERSION}, which carries it");
+    eprintln!("the trace is by Martin Kleppmann and Alastair R. Beresford, under CC-BY 4.0");
+    eprintln!("asking cargo for {SOURCE_CRATE} {SOURCE_VERSION}, which carries it");
     let output = cargo(&["metadata", "--format-version", "1", "--manifest-path"])
         .arg(&manifest)
         .stderr(std::process::Stdio::inherit())
@@ -143,7 +143,7 @@ fn show_progress(done: usize, of: usize) -> io::Result<()> {
     if !done.is_multiple_of(PROGRESS_EVERY) && done != of {
         return Ok(());
     }
-    let mut output = io::stdout();
+    let mut output = io::stderr();
     if output.is_terminal() && done != of {
         write!(output, "\r{done} of {of} edits")?;
     } else if output.is_terminal() {
@@ -163,7 +163,7 @@ fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     fs::write(&unfinished, bytes)
         .and_then(|()| fs::rename(&unfinished, path))
         .with_context(|| format!("writing {}", path.display()))?;
-    println!("{}: {} bytes", path.display(), bytes.len());
+    eprintln!("{}: {} bytes", path.display(), bytes.len());
     Ok(())
 }
 

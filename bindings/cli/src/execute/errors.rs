@@ -31,9 +31,11 @@ impl From<Error> for Failure {
 
 fn code(error: &Error) -> FailureCode {
     match error {
-        Error::Store(_) | Error::Storage(_) | Error::Directory { .. } | Error::RecoveryWords { .. } => {
-            FailureCode::Store
-        }
+        Error::Store(_)
+        | Error::Storage(_)
+        | Error::Repair(_)
+        | Error::Directory { .. }
+        | Error::RecoveryWords { .. } => FailureCode::Store,
         Error::ImportUndone { reason, .. } => code(reason),
         Error::Hub(error) => hub(error),
         Error::Command(error) => command(error),

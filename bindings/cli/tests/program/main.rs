@@ -11,6 +11,8 @@
 mod circles;
 mod documents;
 mod explaining;
+mod health;
+mod pace;
 mod people;
 mod store;
 mod tickets;

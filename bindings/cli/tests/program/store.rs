@@ -59,7 +59,11 @@ impl Store {
     }
 
     pub(crate) fn serve(&mut self) -> Value {
-        let mut hub = self.command(&["serve"]).stdout(Stdio::piped()).spawn().unwrap();
+        self.serve_with(&[])
+    }
+
+    pub(crate) fn serve_with(&mut self, options: &[&str]) -> Value {
+        let mut hub = self.command(&[&["serve"], options].concat()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(hub.stdout.take().unwrap()).read_line(&mut line).unwrap();
         self.hub = Some(hub);
