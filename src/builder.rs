@@ -1,13 +1,14 @@
 //! Opening a store, or making one: for a new person, as another device of a person there is, or for one who comes
 //! back after losing every device.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 
-use katori_acl::{DeviceKey, RecoveryPhrase, Ticket, TicketKind};
+use katori_acl::{DeviceId, DeviceKey, RecoveryPhrase, Ticket, TicketKind};
 use katori_core::engine::{Engine, StoredEngine};
 use katori_core::identity::{Founding, Identity};
 use katori_core::store::{OpenError, Store, Write};
@@ -35,6 +36,7 @@ pub struct NodeBuilder {
     device_name: Option<String>,
     confirm: Option<Arc<Confirm>>,
     memory: Option<u64>,
+    through: Option<BTreeSet<DeviceId>>,
 }
 
 impl fmt::Debug for NodeBuilder {
@@ -57,6 +59,7 @@ impl NodeBuilder {
             device_name: None,
             confirm: None,
             memory: None,
+            through: None,
         }
     }
 
@@ -94,6 +97,16 @@ impl NodeBuilder {
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);
+        self
+    }
+
+    /// Dials these devices and no others: everything goes through them, as in a crowd around one hub that is always
+    /// there. By default every device is dialled with which something is shared, so that nobody depends on anybody,
+    /// at the price of a connection for each pair. Others may still connect to this device, and whoever a ticket
+    /// names is dialled as ever.
+    #[must_use]
+    pub fn through(mut self, devices: impl IntoIterator<Item = DeviceId>) -> Self {
+        self.through = Some(devices.into_iter().collect());
         self
     }
 
@@ -312,6 +325,7 @@ impl NodeBuilder {
         config.network = self.network;
         config.bind = self.bind;
         config.memory = self.memory.unwrap_or(config.memory);
+        config.through = self.through;
         // An endpoint's future is tens of kilobytes, which callers would carry on their stacks.
         let hub = Box::pin(Hub::start(store, config)).await?;
         Node::start(hub, self.directory).await

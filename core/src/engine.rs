@@ -432,6 +432,8 @@ pub struct Engine {
     access_next: AccessChange,
     acquaintances: Acquaintances,
     inventories: Inventories,
+    /// Documents in which something was owed or due when the store was opened.
+    restless: Vec<ResourceId>,
     /// Documents that are worth merging, and when each last changed.
     to_merge: BTreeMap<ResourceId, Timestamp>,
     /// Documents and spaces with a grant that ends by the clock.
@@ -455,6 +457,7 @@ impl Engine {
             rng: ChaCha12Rng::from_seed(seed),
             registry: stored.registry,
             documents: stored.documents,
+            restless: stored.restless,
             receipts: stored.receipts,
             invites: stored.invites.into_iter().map(|invite| (invite.key, invite)).collect(),
             blocked,
@@ -478,11 +481,12 @@ impl Engine {
     pub fn handle(&mut self, now: Timestamp, input: Input) {
         match input {
             Input::Started => {
-                let documents: Vec<ResourceId> = self.documents.keys().copied().collect();
-                for document in &documents {
-                    self.schedule_discharge(now, *document);
-                    self.schedule_reapply(now, *document);
+                for document in std::mem::take(&mut self.restless) {
+                    self.schedule_discharge(now, document);
+                    self.schedule_reapply(now, document);
+                    self.note_merge(now, document);
                 }
+                let documents: Vec<ResourceId> = self.documents.keys().copied().collect();
                 self.tell_peers(documents);
                 self.find_expiring();
                 self.schedule(now + EXPIRY_CHECK, Timer::Expiry);

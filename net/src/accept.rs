@@ -173,7 +173,20 @@ impl Gate {
         let dialled = timeout(DIAL_TIMEOUT, self.endpoint.connect(address, SYNC_ALPN)).await;
         let connection = dialled.map_err(|_| GreetingError::TimedOut)?;
         let connection = connection.map_err(|error| GreetingError::Lost(error.to_string()))?;
+        // The peer may have got through meanwhile: a second link in the place of the first would send again what is
+        // on its way.
+        if !self.is_needed(device_of(connection.remote_id())).await {
+            CloseCode::Superseded.close(&connection);
+            return Err(GreetingError::Refused(CloseCode::Superseded.reason().to_owned()));
+        }
         Greeted::dialling(connection, self.hello()).await
+    }
+
+    /// Whether there is no link to a device yet, or one that it may not find any more.
+    async fn is_needed(&self, peer: DeviceId) -> bool {
+        let (reply, answer) = oneshot::channel();
+        let asked = self.messages.send(Message::IsNeeded(peer, reply)).await;
+        asked.is_ok() && answer.await.unwrap_or(false)
     }
 
     /// Presents what entitles this device to one that does not know it. Says whether it does now.

@@ -76,6 +76,8 @@ pub(crate) enum Message {
     },
     /// A connection wants to become a link.
     Candidate(Candidate, oneshot::Sender<Result<Admitted, CloseCode>>),
+    /// Whether a link to this device is needed.
+    IsNeeded(DeviceId, oneshot::Sender<bool>),
     LinkDown {
         peer: DeviceId,
         link: LinkId,
@@ -155,6 +157,8 @@ pub(crate) struct Surroundings {
     pub(crate) dial: Option<Box<dyn Fn(DeviceId) + Send>>,
     /// How long a document stays in memory that nobody uses.
     pub(crate) rest_after: Duration,
+    /// The only devices that are dialled, if there are such.
+    pub(crate) through: Option<BTreeSet<DeviceId>>,
     /// Where those who work for the driver answer.
     pub(crate) messages: mpsc::WeakSender<Message>,
 }
@@ -338,6 +342,10 @@ impl Driver {
                     self.link_down(peer, unused.id);
                 }
             }
+            Message::IsNeeded(peer, reply) => {
+                // The dial may have been given up.
+                let _ = reply.send(!self.links.is_well_linked(&peer));
+            }
             Message::LinkDown { peer, link } => self.link_down(peer, link),
             Message::DialFailed { peer } => {
                 self.is_news = true;
@@ -519,7 +527,9 @@ impl Driver {
         self.sought.end(|device| known.contains(device) || engine.blocked(device));
         let sought = self.sought.devices();
         let known: BTreeSet<DeviceId> = self.known.union(sought).copied().collect();
-        let wanted: BTreeSet<DeviceId> = self.wanted.union(sought).copied().collect();
+        let dialled =
+            |device: &&DeviceId| self.around.through.as_ref().is_none_or(|through| through.contains(*device));
+        let wanted: BTreeSet<DeviceId> = self.wanted.iter().filter(dialled).chain(sought).copied().collect();
         self.links.keep_only(&known);
         self.around.guests.set_known(known);
         let now = self.clock.now();

@@ -60,6 +60,8 @@ pub struct HubConfig {
     pub memory: u64,
     /// How long a document stays in memory that nobody uses, a minute.
     pub rest_after: Duration,
+    /// The only devices that are dialled; nothing for every device with which something is shared.
+    pub through: Option<BTreeSet<DeviceId>>,
 }
 
 impl Default for HubConfig {
@@ -70,6 +72,7 @@ impl Default for HubConfig {
             limits: DocumentLimits::default(),
             memory: DOCUMENT_MEMORY,
             rest_after: REST_AFTER,
+            through: None,
         }
     }
 }
@@ -205,6 +208,7 @@ impl Hub {
             quiet,
             dial: gate.clone().map(dialling),
             rest_after: config.rest_after,
+            through: config.through,
             messages: messages.downgrade(),
         };
         let engine = Engine::new(Arc::clone(&identity), beginning.engine, random()?);

@@ -208,7 +208,7 @@ impl Engine {
     }
 
     /// Notes whether the packs of a document are worth merging.
-    fn note_merge(&mut self, now: Timestamp, document: ResourceId) {
+    pub(super) fn note_merge(&mut self, now: Timestamp, document: ResourceId) {
         let Some(state) = self.documents.get(&document) else { return };
         if state.summary.owes_merge {
             let urgent = state.summary.packs > MERGE_AT_ONCE;

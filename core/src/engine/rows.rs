@@ -82,6 +82,8 @@ pub enum EngineError {
 pub struct StoredEngine {
     pub(super) registry: Registry,
     pub(super) documents: BTreeMap<ResourceId, DocumentState>,
+    /// Those in which something is owed or due.
+    pub(super) restless: Vec<ResourceId>,
     pub(super) receipts: BTreeMap<(ResourceId, DeviceId), Vec<ChangeHash>>,
     pub(super) invites: Vec<OpenInvite>,
     pub(super) blocked: BTreeSet<PersonId>,
@@ -379,7 +381,12 @@ impl StoredEngine {
                     let found = last.as_mut().filter(|(last, _)| last.as_bytes() == id);
                     let Some((id, state)) = found else { continue };
                     match Summary::decode(&bytes) {
-                        Ok(summary) => state.summary = HeldSummary::new(&summary),
+                        Ok(summary) => {
+                            if summary.owes_vouch || summary.owes_reapply.is_some() || summary.owes_merge {
+                                self.restless.push(*id);
+                            }
+                            state.summary = HeldSummary::new(&summary);
+                        }
                         // One damaged document does not keep the others from opening; it says so when it is opened.
                         Err(error) => {
                             tracing::error!(document = %id, %error, "the summary of a document is damaged");

@@ -130,6 +130,11 @@ impl Links {
         self.by_peer.contains_key(peer)
     }
 
+    /// Whether there is a link to a device, which the device finds.
+    pub(crate) fn is_well_linked(&self, peer: &DeviceId) -> bool {
+        self.by_peer.get(peer).is_some_and(|link| !link.is_left_behind)
+    }
+
     /// This device has moved: the devices that had dialled it, and whose links give way to new ones.
     pub(crate) fn leave_behind(&mut self) -> Vec<DeviceId> {
         let dialled_there = self.by_peer.iter_mut().filter(|(_, link)| !link.dialled_here);

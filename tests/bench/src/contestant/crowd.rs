@@ -13,6 +13,9 @@ use crate::protocol::{Reply, now};
 
 /// Nodes that join at the same time.
 const AT_ONCE: usize = 8;
+/// How often a member tries to join, and how long it waits in between: joining is limited for each address.
+const JOIN_ATTEMPTS: usize = 12;
+const JOIN_WAIT: Duration = Duration::from_secs(15);
 /// How long the last key may take to reach everybody.
 const LAST_KEY: Duration = Duration::from_secs(30);
 /// How often a text is looked at that no event tells of.
@@ -32,8 +35,9 @@ impl Crowd {
             {
                 let (folder, ticket) = (store.join(format!("member-{number}")), ticket.clone());
                 work.spawn(async move {
-                    let node = builder(&folder).open_or_init().await?;
-                    let doc = node.join(&ticket).await?;
+                    let hub = ticket.devices.iter().map(|contact| contact.device);
+                    let node = builder(&folder).through(hub).open_or_init().await?;
+                    let doc = join(&node, &ticket).await?;
                     anyhow::Ok((node, doc))
                 });
             }
@@ -97,4 +101,16 @@ async fn watch(node: Node, doc: Doc, before: u64, count: u64) -> Vec<u64> {
         // Whatever happens, or nothing, it is looked at again.
         let _ = timeout(LOOK, events.recv()).await;
     }
+}
+
+/// Joins; where too many are joining at once, after a while.
+async fn join(node: &Node, ticket: &Ticket) -> Result<Doc> {
+    for _ in 0..JOIN_ATTEMPTS {
+        match node.join(ticket).await {
+            Ok(doc) => return Ok(doc),
+            Err(error) => eprintln!("a member has to wait: {error}"),
+        }
+        tokio::time::sleep(JOIN_WAIT).await;
+    }
+    Ok(node.join(ticket).await?)
 }
