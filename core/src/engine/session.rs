@@ -272,13 +272,18 @@ impl Engine {
         self.admit(now, Some(peer), subject, records, vouches);
         let Subject::Resource(document) = subject else { return };
         if asked {
-            let wanted = self.sessions.get_mut(&peer).is_some_and(|session| session.wanted.remove(&subject));
+            let shared = self.is_shared(now, document, &peer) && self.holds_content(document);
+            let wanted = self.sessions.get_mut(&peer).is_some_and(|session| {
+                if shared {
+                    // The peer knows that this device has it now: there is no need to name it as well.
+                    session.single_out(subject);
+                    session.told.insert(subject);
+                }
+                session.wanted.remove(&subject)
+            });
             if !wanted {
                 self.send_version(now, peer, document);
-            } else if self.is_shared(now, document, &peer)
-                && self.holds_content(document)
-                && let Some(session) = self.sessions.get_mut(&peer)
-            {
+            } else if shared && let Some(session) = self.sessions.get_mut(&peer) {
                 // That nothing is here went without saying.
                 session.note_version_sent(document);
             }
