@@ -77,12 +77,15 @@ mod farewell;
 mod held;
 mod introduction;
 mod inventory;
+mod merging;
 mod open_invite;
 mod peer;
 mod resting;
 mod rows;
 mod session;
 mod standing;
+mod task;
+mod untouched;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -93,9 +96,8 @@ use katori_acl::{Access, DeviceId, InviteKey, PersonId, Registry, ResourceId, Re
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use crate::document::{Batch, Document, Done, TakeInError, Turn, Want, serve_stored};
 use crate::identity::Identity;
-use crate::store::{Storage, Write};
+use crate::store::Write;
 use crate::time::Timestamp;
 use crate::wire::Size;
 
@@ -105,9 +107,11 @@ pub use event::Event;
 pub use farewell::FAREWELL_BYTES;
 pub use held::HeldSummary;
 pub use introduction::MAX_INTRODUCTION_BYTES;
+pub use merging::MERGE_AFTER;
 pub use open_invite::{InvitePurpose, JoinRequest, MAX_REQUESTS, OpenInvite, RequestState};
 pub use rows::{EngineError, Standing, StoredEngine, record_row};
 pub(crate) use rows::{STANDING_SUFFIX, accepted_row, check_row};
+pub use task::{Outcome, Task, Work};
 
 use access::AccessChange;
 use audience::Acquaintances;
@@ -127,11 +131,6 @@ pub const REAPPLY_DELAYS: [Duration; 3] =
 pub const FAREWELL_TIME: Duration = Duration::from_secs(5);
 /// How often expiry is looked at.
 pub const EXPIRY_CHECK: Duration = Duration::from_secs(30);
-/// How long a document whose history lies in many packs is left alone before they are merged, so that nobody who
-/// edits it waits for that.
-pub const MERGE_AFTER: Duration = Duration::from_secs(20);
-/// Packs beyond which they are merged all the same.
-const MERGE_AT_ONCE: u32 = 4096;
 /// Bytes queued for one peer above which it is sent nothing more until some have left: slow peers get what is
 /// new in one go, later, instead of every step of it.
 pub const HIGH_WATER: usize = 1 << 20;
@@ -269,7 +268,7 @@ pub enum Action {
         access: Arc<Access>,
     },
     /// Who may do what in a document has changed in a way that costs nothing: one in memory is told
-    /// ([`Document::note_access`]), others need not be loaded for it.
+    /// ([`note_access`](crate::document::Document::note_access)), others need not be loaded for it.
     Refresh {
         /// Which document.
         document: ResourceId,
@@ -311,108 +310,6 @@ pub enum CloseReason {
     NothingShared,
     /// Somebody here does not want to talk to it.
     Blocked,
-}
-
-/// Work on one document.
-#[derive(Debug)]
-pub struct Work {
-    /// Comes back with the outcome.
-    pub number: u64,
-    /// Who may do what, now.
-    pub access: Arc<Access>,
-    /// What is to be done.
-    pub task: Task,
-}
-
-/// What is to be done on a document.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum Task {
-    /// Rosters or grants changed; with them came these vouches.
-    Reevaluate {
-        /// Signed vouches.
-        vouches: Vec<Vec<u8>>,
-    },
-    /// Sign and hand out local edits.
-    Flush,
-    /// Take in what peers sent.
-    Ingest(Vec<(DeviceId, Batch)>),
-    /// Say what peers are to be sent.
-    Serve(Vec<Want>),
-    /// Sign over everything accepted.
-    Vouch,
-    /// Sign what is owed, if it still is.
-    Discharge,
-    /// Write again what lies on the losing branch of a fork, as far as that falls to this device in this turn.
-    Reapply(Turn),
-    /// Take in changes that are held back.
-    TakeIn(Vec<ChangeHash>),
-    /// Write what is stored in many packs as one, if that is worth while.
-    Merge,
-    /// Drop what waits of peers that have gone.
-    ForgetOrphans(BTreeSet<DeviceId>),
-}
-
-/// How a task went.
-#[derive(Debug)]
-pub enum Outcome {
-    /// It is done.
-    Done(Box<Done>),
-    /// Nothing was taken in.
-    TakeInRefused(TakeInError),
-    /// The document cannot be opened.
-    Failed(String),
-}
-
-impl Task {
-    /// Carries the task out on what is stored, if that does without loading the document. Only for a document that is
-    /// not in memory.
-    #[must_use]
-    pub fn run_stored(&self, storage: &dyn Storage, document: &ResourceId) -> Option<Outcome> {
-        let done = match self {
-            Self::Serve(wants) => serve_stored(storage, document, wants),
-            Self::ForgetOrphans(_) => Ok(Some(Done::default())),
-            Self::Reevaluate { .. }
-            | Self::Flush
-            | Self::Ingest(_)
-            | Self::Vouch
-            | Self::Discharge
-            | Self::Reapply(_)
-            | Self::Merge
-            | Self::TakeIn(_) => return None,
-        };
-        match done {
-            Ok(done) => done.map(|done| Outcome::Done(Box::new(done))),
-            Err(error) => Some(Outcome::Failed(error.to_string())),
-        }
-    }
-
-    /// Carries the task out.
-    pub fn run(self, document: &mut Document, access: Arc<Access>) -> Outcome {
-        let outdated = !matches!(self, Self::Reevaluate { .. }) && !document.note_access(&access);
-        let mut done = match self {
-            Self::Reevaluate { vouches } => document.reevaluate(access, &vouches),
-            Self::Flush => document.flush(),
-            Self::Ingest(batches) => document.ingest(batches),
-            Self::Serve(wants) => document.serve_all(wants),
-            Self::Vouch => document.vouch(),
-            Self::Discharge => document.discharge(),
-            Self::Reapply(turn) => document.reapply(turn),
-            Self::Merge => {
-                document.merge().unwrap_or_else(|| Done { summary: document.summary(), ..Done::default() })
-            }
-            Self::ForgetOrphans(peers) => {
-                document.forget_orphans(&peers);
-                Done::default()
-            }
-            Self::TakeIn(changes) => match document.take_in(&changes) {
-                Ok(done) => done,
-                Err(error) => return Outcome::TakeInRefused(error),
-            },
-        };
-        done.outdated = outdated;
-        Outcome::Done(Box::new(done))
-    }
 }
 
 /// See the module.

@@ -16,8 +16,7 @@ use super::commit::After;
 use super::content::Phase;
 use super::rows::{drop_record_row, record_row};
 use super::{
-    Action, Answer, CommandError, CommandId, DocumentState, Engine, Event, FAREWELL_TIME, OpenInvite,
-    Standing, Timer,
+    Action, Answer, CommandError, CommandId, Engine, Event, FAREWELL_TIME, OpenInvite, Standing, Timer,
 };
 use crate::store::Write;
 use crate::time::Timestamp;
@@ -33,7 +32,7 @@ pub(super) struct AccessChange {
     pub(super) documents: BTreeSet<ResourceId>,
     vouches: BTreeMap<ResourceId, Vec<Vec<u8>>>,
     /// Who could do what before it, in documents that have content.
-    before: BTreeMap<ResourceId, Arc<Rights>>,
+    pub(super) before: BTreeMap<ResourceId, Arc<Rights>>,
     /// Documents that have yet to be evaluated under it.
     pub(super) remaining: BTreeSet<ResourceId>,
     /// Documents that have been, each with its last edit that is in `writes`.
@@ -331,27 +330,6 @@ impl Engine {
         self.finish_access_change();
     }
 
-    /// Notes who may do what in all that records of these subjects can change it in, before they do.
-    fn note_access_before(&mut self, subjects: BTreeSet<Subject>) {
-        for subject in subjects {
-            let touched = match subject {
-                Subject::Resource(id) => {
-                    let mut touched = self.registry.documents_in(id);
-                    touched.push(id);
-                    touched
-                }
-                Subject::Roster(person) => self.registry.resources_naming(person),
-            };
-            for document in touched {
-                let has_content =
-                    self.documents.get(&document).is_some_and(|state| state.summary.changes > 0);
-                if has_content && let Some(rights) = self.registry.rights(document) {
-                    self.access_next.before.entry(document).or_insert_with(|| Arc::clone(rights));
-                }
-            }
-        }
-    }
-
     /// A document has been evaluated under the change that is under way.
     pub(super) fn reevaluated(
         &mut self,
@@ -573,22 +551,6 @@ impl Engine {
         let mut rosters: BTreeSet<PersonId> = self.registry.rosters_named_by(document).into_iter().collect();
         rosters.insert(self.me.person);
         rosters
-    }
-}
-
-impl DocumentState {
-    /// Whether a change of access leaves everything in a document as it is, so that it need not be opened.
-    fn is_untouched_by(&self, before: Option<&Arc<Rights>>, after: &Arc<Rights>) -> bool {
-        let (summary, work) = (&self.summary, &self.work);
-        if summary.changes == 0 {
-            return work.phase == Phase::Idle && !work.dirty && work.ingest.is_empty();
-        }
-        let settled = summary.held == 0
-            && summary.forks == 0
-            && !summary.owes_vouch
-            && summary.owes_reapply.is_none()
-            && work.reevaluate.is_none();
-        settled && before.is_some_and(|before| Arc::ptr_eq(before, after) || after.only_gains(before))
     }
 }
 

@@ -7,8 +7,8 @@ use katori_acl::{DeviceId, ResourceId, ResourceKind, Subject};
 
 use super::commit::After;
 use super::{
-    Action, Answer, CommandError, CommandId, Engine, Event, HIGH_WATER, MERGE_AFTER, MERGE_AT_ONCE, Outcome,
-    REAPPLY_DELAYS, Standing, Task, Timer, VOUCH_DELAY, Work,
+    Action, Answer, CommandError, CommandId, Engine, Event, HIGH_WATER, Outcome, REAPPLY_DELAYS, Standing,
+    Task, Timer, VOUCH_DELAY, Work,
 };
 use crate::document::{Batch, Done, IngestReport, Peer, Summary, Turn, Want};
 use crate::time::Timestamp;
@@ -205,30 +205,6 @@ impl Engine {
             }
         }
         wants
-    }
-
-    /// Notes whether the packs of a document are worth merging.
-    pub(super) fn note_merge(&mut self, now: Timestamp, document: ResourceId) {
-        let Some(state) = self.documents.get(&document) else { return };
-        if state.summary.owes_merge {
-            let urgent = state.summary.packs > MERGE_AT_ONCE;
-            self.to_merge.insert(document, if urgent { Timestamp(0) } else { now });
-        } else {
-            self.to_merge.remove(&document);
-        }
-    }
-
-    /// Merges the packs of documents that have not changed for a while.
-    pub(super) fn merge_what_rests(&mut self, now: Timestamp) {
-        let rests = |_: &ResourceId, changed: &mut Timestamp| now.since(*changed) >= MERGE_AFTER;
-        let due: Vec<ResourceId> =
-            self.to_merge.extract_if(.., rests).map(|(document, _)| document).collect();
-        for document in due {
-            if let Some(state) = self.documents.get_mut(&document) {
-                state.work.merge = true;
-            }
-            self.advance(now, document);
-        }
     }
 
     /// Marks a peer to be sent what it lacks.
