@@ -304,16 +304,18 @@ impl Hub {
         // It may have been put away while it was loaded: then nothing would ever be done with it. And who may do what
         // may have changed.
         let documents = Arc::clone(&self.0.documents);
+        let before = opened.with(|document| Arc::clone(document.access()));
         let held = self.ask(move |engine| {
             let access = engine.access(id).filter(|_| engine.holds_content(id));
-            access.map(|access| documents.refresh(id, access)).is_some()
+            let held = access.is_some();
+            // Here and now, while the engine says so: a moment later there may be another in its place.
+            match access {
+                Some(access) => documents.refresh(id, access),
+                None => documents.drop_document(id, before),
+            }
+            held
         });
-        if !held.await? {
-            let access = opened.with(|document| Arc::clone(document.access()));
-            self.0.documents.drop_document(id, access);
-            return Err(HubError::UnknownDocument(id));
-        }
-        Ok(opened)
+        if held.await? { Ok(opened) } else { Err(HubError::UnknownDocument(id)) }
     }
 
     /// Who may do what in a document, and how large it is, if it is held here.

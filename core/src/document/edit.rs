@@ -4,6 +4,7 @@ use automerge::transaction::{CommitOptions, Transactable, Transaction};
 use automerge::{ChangeHash, PatchLog};
 use thiserror::Error;
 
+use super::graph::Graph;
 use super::{Document, Done, Shown};
 use crate::gate::{GateError, LinkError, RawChange, inspect};
 use crate::pack::pack;
@@ -160,6 +161,11 @@ impl Document {
     ) -> Result<Edited<()>, EditError<std::convert::Infallible>> {
         if !self.may_write() {
             return Err(EditError::ReadOnly);
+        }
+        // All of them fit each other, or none is taken.
+        let mut trial = Graph::new(self.id);
+        for change in changes.iter().filter(|_| self.graph.len() == 0) {
+            trial.insert(change).map_err(Unstorable::from)?;
         }
         let mut added = Vec::new();
         for change in changes {

@@ -4,6 +4,7 @@ use katori_acl::{RecordId, ResourceId};
 
 use super::{Done, LoadError, Peer, Served, Summary, Want};
 use crate::store::{Storage, Table};
+use crate::wire::MAX_VOUCHES;
 
 /// Bytes of packs up to which a document is served from its rows, all at once. A larger one is loaded, and served in
 /// parts as the peer takes them.
@@ -30,7 +31,8 @@ pub fn serve_stored(
     if packs.iter().map(Vec::len).sum::<usize>() > MOST_AT_ONCE {
         return Ok(None);
     }
-    if stored.len() != summary.vouches.len() {
+    let size: usize = stored.iter().map(Vec::len).sum();
+    if stored.len() != summary.vouches.len() || stored.len() > MAX_VOUCHES || size > MOST_AT_ONCE {
         return Ok(None);
     }
     let vouches: Vec<(RecordId, Vec<u8>)> = summary.vouches.iter().copied().zip(stored).collect();

@@ -21,7 +21,7 @@ use automerge::{Automerge, ReadDoc, SaveOptions};
 use super::bits::Bits;
 use super::graph::Graph;
 use super::serve::Want;
-use super::{Document, EditError, Edited, IngestReport, Unstorable};
+use super::{Document, EditError, Edited, IngestReport, Unstorable, holds_write};
 use crate::gate::{
     GateError, Limits, Opened, RawChange, Whole, guarded, import, open_stored, open_whole_and, whole_heads,
 };
@@ -33,6 +33,10 @@ const WHOLE_BYTES: usize = 4 << 20;
 const WHOLE_CHANGES: u32 = 16;
 /// Operations of a whole document from a peer, 4 million: Automerge takes up to a kilobyte for each while it loads.
 const WHOLE_OPERATIONS: u64 = 4 << 20;
+/// Operations for each byte of it, and for none: a text has some two for each, and few bytes that stand for millions are
+/// none. What compresses better is sent in packs.
+const OPERATIONS_PER_BYTE: u64 = 32;
+const OPERATIONS_IN_FEW_BYTES: u64 = 1 << 14;
 /// The part of these limits that holds for a document of which no writer's word is known.
 const UNKNOWN: u64 = 8;
 /// Changes up to which each is fetched by itself.
@@ -73,7 +77,20 @@ impl Document {
             Some(chunk) if chunk.changes == self.graph.len() => chunk.bytes.to_vec(),
             _ => self.save()?,
         };
-        (whole.len() <= WHOLE_BYTES).then_some(whole)
+        (whole.len() <= WHOLE_BYTES && self.fits_whole(whole.len())).then_some(whole)
+    }
+
+    /// Whether a peer takes all of this in at once, by the bounds that it has there.
+    fn fits_whole(&self, length: usize) -> bool {
+        let writers = self.vouches.iter().any(|vouch| holds_write(&self.access, &vouch.device));
+        let limits = whole_limits(&self.limits.gate, if writers { 1 } else { UNKNOWN }, length);
+        let operations: u64 = (0..self.graph.len())
+            .filter_map(|index| self.graph.node(index))
+            .map(|node| node.operations)
+            .sum();
+        operations <= limits.document_operations
+            && u64::from(self.graph.len()) <= limits.document_changes
+            && self.graph.bytes() <= limits.document_inflated_bytes as u64
     }
 
     /// Takes in a whole document that a peer sent, if that can be done at once. Otherwise its changes come back.
@@ -92,7 +109,8 @@ impl Document {
             report.received.merge(&self.graph.version_of(&known));
             return Ok(Vec::new());
         }
-        let limits = whole_limits(&self.limits.gate, if self.is_arriving() { 1 } else { UNKNOWN });
+        let part = if self.is_arriving() { 1 } else { UNKNOWN };
+        let limits = whole_limits(&self.limits.gate, part, bytes.len());
         if !self.is_arriving() || self.graph.len() > 0 || !self.orphans.is_empty() {
             return import(bytes, &limits);
         }
@@ -250,13 +268,14 @@ impl Document {
 }
 
 /// The limits for a whole document from a peer, or a part of them.
-fn whole_limits(limits: &Limits, part: u64) -> Limits {
+fn whole_limits(limits: &Limits, part: u64, length: usize) -> Limits {
+    let most = (length as u64).saturating_mul(OPERATIONS_PER_BYTE).saturating_add(OPERATIONS_IN_FEW_BYTES);
     let bytes = usize::try_from(part).map_or(0, |part| limits.pack_bytes / part);
     let changes = limits.pack_changes as u64 / part;
     Limits {
         document_bytes: limits.document_bytes.min(WHOLE_BYTES),
         document_inflated_bytes: limits.document_inflated_bytes.min(bytes),
-        document_operations: limits.document_operations.min(WHOLE_OPERATIONS / part),
+        document_operations: limits.document_operations.min(WHOLE_OPERATIONS / part).min(most),
         document_changes: limits.document_changes.min(changes),
         ..limits.clone()
     }

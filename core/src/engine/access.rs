@@ -445,11 +445,22 @@ impl Engine {
 
     /// Tells a peer the new records of what both share, of what has come to be shared, and of what no longer is.
     fn tell_records(&mut self, now: Timestamp, peer: DeviceId, change: &AccessChange) {
+        // A space that is accepted here now, and that the peer has named before.
+        for document in &change.documents {
+            let named = self
+                .sessions
+                .get(&peer)
+                .is_some_and(|session| session.named.contains(&Subject::Resource(*document)));
+            if named {
+                self.follows_space(now, peer, *document);
+            }
+        }
         let mut touched: BTreeSet<Subject> = change.new.keys().copied().collect();
         touched
             .extend([self.me.person].into_iter().chain(self.registry.person_of(peer)).map(Subject::Roster));
         for document in &change.documents {
             touched.insert(Subject::Resource(*document));
+            touched.extend(self.registry.space_of(*document).map(Subject::Resource));
             touched.extend(self.registry.rosters_named_by(*document).into_iter().map(Subject::Roster));
         }
         let audience: BTreeSet<Subject> = touched

@@ -470,6 +470,7 @@ impl Engine {
             for document in std::mem::take(&mut session.put_aside) {
                 self.serve_one(now, document, peer);
             }
+            self.send_wanted(now, peer);
         }
     }
 

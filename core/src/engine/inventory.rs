@@ -10,13 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use katori_acl::{DeviceId, Grant, Record, RecordId, ResourceId, ResourceKind, Subject, VerifiedRecord};
 
 use super::content::{Phase, everything};
-use super::{Engine, MAX_UNKNOWN_SUBJECTS, Standing};
+use super::{Engine, HIGH_WATER, MAX_UNKNOWN_SUBJECTS, Standing};
 use crate::reconcile::{Entry, Exchange, Message, OverBudget, Range, Summary, Tree, Turn};
 use crate::time::Timestamp;
 use crate::wire::{Frame, MAX_ENTRIES};
 
 /// Entries in inventories of peers that are not connected. The least recently used go first, and are built again.
 const KEPT_ENTRIES: usize = 1 << 18;
+/// Subjects that another device of this person may name in one session beyond those both share.
+const MAX_SUBJECTS: usize = 1 << 20;
+/// Ranges that may be found to be the same in one session: more than any honest comparison has.
+const MAX_SAME: usize = 1 << 16;
 /// Subjects that are opened with a peer at a time: enough to keep a line busy, few enough that neither side has to
 /// hold much for the other.
 const OPENED_AT_A_TIME: usize = 256;
@@ -66,6 +70,13 @@ impl Inventories {
         if let Some(inventory) = self.kept.get_mut(peer) {
             inventory.tree.remove(&subject);
             inventory.stale.insert(subject);
+        }
+    }
+
+    /// What was agreed with whom is to be looked at again.
+    pub(super) fn doubt(&mut self) {
+        for inventory in self.kept.values_mut() {
+            inventory.agreed = None;
         }
     }
 
@@ -140,6 +151,10 @@ impl Engine {
         let Some(inventory) = self.inventories.kept.get_mut(&peer) else { return };
         let Some(session) = self.sessions.get_mut(&peer) else { return };
         let Some(exchange) = &mut session.comparison.exchange else { return };
+        if exchange.is_over() || session.comparison.same.len() > MAX_SAME {
+            self.suspicious(peer, "ranges after everything was compared");
+            return;
+        }
         let Ok(Turn { messages, findings }) = step(exchange, &mut inventory.tree) else {
             self.suspicious(peer, "questions about ranges without end");
             return;
@@ -205,8 +220,8 @@ impl Engine {
     /// A peer has all that is here of a document.
     fn note_all_received(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId) {
         let Some(state) = self.documents.get(&document) else { return };
-        if self.receipts.get(&(document, peer)) != Some(&state.summary.stored_heads) {
-            let heads = state.summary.stored_heads.clone();
+        let heads = state.summary.glance().stored_heads;
+        if self.receipts.get(&(document, peer)) != Some(&heads) {
             self.receipt_from(now, peer, document, heads);
         }
     }
@@ -267,6 +282,10 @@ impl Engine {
         let own = self.same_person(&peer);
         for (subject, entry) in entries {
             self.single_out(now, peer, subject);
+            if let Some(session) = self.sessions.get_mut(&peer) {
+                // It has it after all.
+                session.expected.remove(&subject);
+            }
             if let Subject::Resource(document) = subject
                 && own
                 && self.standing(document) == Standing::Offered
@@ -299,8 +318,8 @@ impl Engine {
             // Not known here, or not known to be shared: the peer is asked for what it has either way, so that it
             // cannot tell one from the other.
             let Some(session) = self.sessions.get_mut(&peer) else { return };
-            session.unknown += usize::from(!own);
-            if session.unknown > MAX_UNKNOWN_SUBJECTS {
+            session.unknown += 1;
+            if session.unknown > if own { MAX_SUBJECTS } else { MAX_UNKNOWN_SUBJECTS } {
                 self.suspicious(peer, "more subjects than one session may name");
                 return;
             }
@@ -345,7 +364,18 @@ impl Engine {
 
     /// A peer has nothing of these subjects, and wants all of them.
     pub(super) fn want(&mut self, now: Timestamp, peer: DeviceId, subjects: Vec<Subject>) {
-        for subject in subjects {
+        if let Some(session) = self.sessions.get_mut(&peer) {
+            session.to_send.extend(subjects);
+        }
+        self.send_wanted(now, peer);
+    }
+
+    /// Sends a peer what it wants, as far as it takes it.
+    pub(super) fn send_wanted(&mut self, now: Timestamp, peer: DeviceId) {
+        while let Some(session) = self.sessions.get_mut(&peer)
+            && session.queued < HIGH_WATER
+            && let Some(subject) = session.to_send.pop_first()
+        {
             self.have(now, peer, subject, &[]);
             let Subject::Resource(document) = subject else { continue };
             // Others than one's own devices are sent content when they have accepted it, and said so by a version.
@@ -380,8 +410,10 @@ impl Engine {
 
     /// Tells a peer the digests of subjects, one by one, that it has not been told of.
     pub(super) fn announce(&mut self, peer: DeviceId, subjects: BTreeSet<Subject>) {
-        let new: Vec<Subject> =
-            subjects.into_iter().filter(|subject| !self.has_told(&peer, subject)).collect();
+        let new: Vec<Subject> = subjects
+            .into_iter()
+            .filter(|subject| !self.has_told(&peer, subject) && !self.is_storing(subject))
+            .collect();
         if let Some(session) = self.sessions.get_mut(&peer) {
             for subject in &new {
                 session.single_out(*subject);
@@ -450,7 +482,9 @@ impl Engine {
 
     /// Documents and spaces in which some grant ends by the clock.
     pub(super) fn expiring(&self) -> impl Iterator<Item = ResourceId> {
-        self.expiring.iter().flat_map(|id| self.registry.born_in(*id).chain([*id]))
+        self.expiring
+            .iter()
+            .flat_map(|id| self.registry.born_in(*id).chain(self.registry.space_of(*id)).chain([*id]))
     }
 
     /// Notes the documents and spaces of which a grant among these records ends by the clock.

@@ -26,6 +26,8 @@ pub(super) struct Session {
     pub(super) asked: BTreeSet<Subject>,
     /// Those of them of which everything was asked for, content too.
     pub(super) wanted: BTreeSet<Subject>,
+    /// Subjects of which the peer wants everything, and that wait for its queue to be short.
+    pub(super) to_send: BTreeSet<Subject>,
     /// Subjects of which the peer has nothing, as it found out by comparing, and for which it has not asked yet.
     pub(super) expected: BTreeSet<Subject>,
     /// Documents whose content the peer follows, and what it has of each.

@@ -39,7 +39,7 @@ impl Engine {
             let holds = receipt.is_some() || session.known(document).is_some();
             holds
                 && state.standing.has_content()
-                && !covers(receipt.map(Vec::as_slice).unwrap_or_default(), &state.summary.heads)
+                && !covers(receipt.map(Vec::as_slice).unwrap_or_default(), &state.summary.glance().heads)
                 && self.access(*document).is_some_and(|access| access.role_of_device(&peer).is_some())
         };
         self.documents.keys().filter(|document| is_behind(document)).copied().collect()

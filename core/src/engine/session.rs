@@ -148,6 +148,7 @@ impl Engine {
             && let Some(state) = self.documents.get(&document)
         {
             *session.follow(document) = everything(&state.summary);
+            session.note_settled(document, &state.summary, state.work.phase == Phase::Storing);
             let heads = state.summary.stored_heads.clone();
             self.receipt_from(now, peer, document, heads);
         }
@@ -362,6 +363,7 @@ impl Engine {
         }
         self.single_out(now, peer, Subject::Resource(document));
         let Some(session) = self.sessions.get_mut(&peer) else { return };
+        session.expected.remove(&Subject::Resource(document));
         // What is on its way to the peer counts as known to it, though it had not when it said this.
         let known = session.follow(document);
         if known.version.tips() > 2 * MAX_ACTORS || known.vouches.len() > 2 * MAX_RECORDS {

@@ -161,6 +161,7 @@ impl Engine {
         let held = state.work.take();
         state.summary.set(crate::document::Summary::default());
         self.receipts.retain(|(of, _), _| *of != document);
+        self.inventories.doubt();
         for (peer, bytes) in held.received {
             self.act(Action::Consumed { peer, bytes });
         }

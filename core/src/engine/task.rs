@@ -94,9 +94,8 @@ impl Task {
             Self::Vouch => document.vouch(),
             Self::Discharge => document.discharge(),
             Self::Reapply(turn) => document.reapply(turn),
-            Self::Merge => {
-                document.merge().unwrap_or_else(|| Done { summary: document.summary(), ..Done::default() })
-            }
+            // Where nothing is merged, edits that were made meanwhile are written as ever: nothing is told of before.
+            Self::Merge => document.merge().unwrap_or_else(|| document.flush()),
             Self::ForgetOrphans(peers) => {
                 document.forget_orphans(&peers);
                 Done::default()

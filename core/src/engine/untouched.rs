@@ -43,7 +43,9 @@ impl DocumentState {
             && summary.forks == 0
             && !summary.owes_vouch
             && summary.owes_reapply.is_none()
-            && work.reevaluate.is_none();
+            && work.reevaluate.is_none()
+            // What is under way was begun under the old rights, and may hold back what the new ones let in.
+            && !matches!(work.phase, Phase::Working(..));
         settled && before.is_some_and(|before| Arc::ptr_eq(before, after) || after.only_gains(before))
     }
 }
