@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use katori_acl::{Access, ResourceId};
 use katori_core::document::DocumentLimits;
-use katori_core::engine::{Outcome, Work};
+use katori_core::engine::{Outcome, Task, Work};
 use katori_core::identity::Identity;
 use katori_core::store::Write;
 use katori_core::wire::Size;
@@ -152,6 +152,24 @@ impl Documents {
         let Some(granted) = self.table.turn(id, User::Task, size).await else {
             return Worked { outcome: Outcome::Failed("this was closed".into()), hold: None };
         };
+        // Whoever has nothing of a document at rest is sent its rows as they are.
+        let mut work = work;
+        if granted.hold.slot().opened.get().is_none() && matches!(work.task, Task::Serve(_)) {
+            let library = Arc::clone(&self.library);
+            let served =
+                tokio::task::spawn_blocking(move || (library.run_stored(id, &work.task), work)).await;
+            match served {
+                Ok((None, again)) => work = again,
+                Ok((Some(outcome), _)) => {
+                    drop(granted.worker);
+                    return Worked { outcome, hold: Some((granted.hold, granted.under_way)) };
+                }
+                Err(error) => {
+                    let outcome = Outcome::Failed(error.to_string());
+                    return Worked { outcome, hold: Some((granted.hold, granted.under_way)) };
+                }
+            }
+        }
         // Loading is the heavier half of most work: it takes a worker's place as well.
         let outcome = match self.load(id, Arc::clone(&work.access), size, granted.hold.slot()).await {
             Ok(opened) => {

@@ -33,6 +33,8 @@ const ASKING: Duration = Duration::from_secs(10);
 const CONNECTED: Duration = Duration::from_mins(5);
 /// How often what was measured is put together, so that it takes no more memory the longer nobody asks.
 const UPKEEP: Duration = Duration::from_secs(5);
+/// How long nobody is let in after a connection could not be taken.
+const AFTER_FAILURE: Duration = Duration::from_millis(200);
 /// Bounds of the histograms of times, in seconds.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0, 30.0];
 /// Bounds of the histograms of sizes.
@@ -68,7 +70,9 @@ pub(crate) async fn show(listener: TcpListener, figures: PrometheusHandle, node:
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => stream,
                 Err(error) => {
+                    // Out of sockets, perhaps: there may be some in a moment.
                     tracing::debug!(%error, "nobody came");
+                    tokio::time::sleep(AFTER_FAILURE).await;
                     continue;
                 }
             },

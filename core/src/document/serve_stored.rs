@@ -24,6 +24,10 @@ pub fn serve_stored(
         return Ok(None);
     }
     let Some(summary) = Summary::read(storage, document)? else { return Ok(None) };
+    // Stored packs take a thirtieth of the changes' bytes, or more.
+    if summary.bytes > 64 * MOST_AT_ONCE as u64 {
+        return Ok(None);
+    }
     let prefix = document.as_bytes();
     let rows = |table| storage.scan(table, prefix).map(|rows| rows.into_iter().map(|(_, value)| value));
     let mut packs: Vec<Vec<u8>> = rows(Table::Packs)?.collect();

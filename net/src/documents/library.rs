@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use katori_acl::{Access, ResourceId};
 use katori_core::document::{Document, DocumentLimits, Stored};
+use katori_core::engine::{Outcome, Task};
 use katori_core::identity::Identity;
 use tokio::sync::Notify;
 
@@ -55,6 +56,12 @@ pub(super) struct Library {
 }
 
 impl Library {
+    /// What a task comes to without loading the document, if it can be had so.
+    pub(super) fn run_stored(&self, id: ResourceId, task: &Task) -> Option<Outcome> {
+        let store = self.store.get()?;
+        task.run_stored(&*store, &id)
+    }
+
     pub(super) fn load(&self, id: ResourceId, access: Arc<Access>) -> Result<Document, String> {
         let store = self.store.get().ok_or("the store is closed")?;
         let stored = Stored::read(&*store, &id).map_err(|error| error.to_string())?;
