@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::{sleep, timeout};
+use tokio::time::{interval, timeout};
 
 use crate::protocol::{Goal, Reply, Request, Traffic};
 
@@ -154,9 +154,23 @@ impl Process {
         // A contestant that cannot end in peace is ended.
         let _ = timeout(ENDING, self.child.wait()).await;
         let _ = self.child.kill().await;
-        // Until the system has released its files.
-        sleep(Duration::from_millis(50)).await;
         Ok(())
+    }
+
+    /// What it has written to the disk, when it has written nothing more for so long: some write later.
+    pub(crate) async fn written(&self, silence: Duration) -> Result<u64> {
+        let mut looks = interval(silence);
+        looks.tick().await;
+        let (started, mut before) = (Instant::now(), self.usage()?.written);
+        loop {
+            looks.tick().await;
+            let written = self.usage()?.written;
+            if written == before {
+                return Ok(written);
+            }
+            ensure!(started.elapsed() < self.limit, "still writing after {} s", self.limit.as_secs());
+            before = written;
+        }
     }
 
     /// What the system counts for it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use katori::{Doc, Node, Ticket};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, interval, sleep_until, timeout};
 
 use super::{builder, length, type_key};
 use crate::protocol::{Reply, now};
@@ -105,12 +105,13 @@ async fn watch(node: Node, doc: Doc, before: u64, count: u64) -> Vec<u64> {
 
 /// Joins; where too many are joining at once, after a while.
 async fn join(node: &Node, ticket: &Ticket) -> Result<Doc> {
+    let mut attempts = interval(JOIN_WAIT);
     for _ in 0..JOIN_ATTEMPTS {
+        attempts.tick().await;
         match node.join(ticket).await {
             Ok(doc) => return Ok(doc),
             Err(error) => eprintln!("a member has to wait: {error}"),
         }
-        tokio::time::sleep(JOIN_WAIT).await;
     }
     Ok(node.join(ticket).await?)
 }

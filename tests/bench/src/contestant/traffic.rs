@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use katori::{DeviceId, Node};
+use tokio::sync::Notify;
+use tokio::time::interval;
 
 use crate::protocol::{Traffic, now};
 
@@ -14,7 +16,10 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// All traffic of a node since it was opened.
 #[derive(Debug, Default)]
-pub(super) struct Meter(Arc<Mutex<Totals>>);
+pub(super) struct Meter {
+    totals: Arc<Mutex<Totals>>,
+    looked: Arc<Notify>,
+}
 
 #[derive(Debug, Default)]
 struct Totals {
@@ -33,18 +38,25 @@ struct Counted {
 impl Meter {
     /// Counts for as long as the node is open.
     pub(super) fn follow(&self, node: &Node) {
-        let (totals, node) = (Arc::clone(&self.0), node.clone());
+        let (totals, looked, node) = (Arc::clone(&self.totals), Arc::clone(&self.looked), node.clone());
         tokio::spawn(async move {
+            let mut looks = interval(LOOK);
             loop {
+                looks.tick().await;
                 totals.lock().unwrap_or_else(PoisonError::into_inner).note(&node);
-                tokio::time::sleep(LOOK).await;
+                looked.notify_waiters();
             }
         });
     }
 
+    /// Waits until the counters have been looked at again.
+    pub(super) async fn look(&self) {
+        self.looked.notified().await;
+    }
+
     /// The traffic, and the moment of the last message.
     pub(super) fn read(&self) -> (Traffic, Option<u64>) {
-        let totals = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let totals = self.totals.lock().unwrap_or_else(PoisonError::into_inner);
         let all = totals.devices.values();
         (all.fold(Traffic::default(), |sum, counted| sum + counted.before + counted.now), totals.last)
     }

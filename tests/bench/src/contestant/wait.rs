@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use katori::{Doc, Node};
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{Contestant, heads, length};
 use crate::protocol::{Goal, Reply, now};
@@ -46,7 +46,7 @@ impl Contestant {
         let doc = loop {
             match self.document(document).await {
                 Ok(doc) => break doc,
-                Err(_) => sleep(LOOK).await,
+                Err(_) => _ = timeout(LOOK, events.recv()).await,
             }
         };
         while !is_there(&doc) {
@@ -70,7 +70,8 @@ impl Contestant {
             if now() > asked + within_ms * 1000 {
                 return Reply { late: true, ..Reply::default() };
             }
-            sleep(LOOK).await;
+            // Every message that comes or goes is noted; silence is the time after the last.
+            self.meter.look().await;
         }
     }
 }
@@ -78,13 +79,14 @@ impl Contestant {
 /// Many documents are looked at when everything has been compared, stored and answered, which is later than they were
 /// shown.
 async fn settled_with(node: &Node, goal: &Goal) -> Result<Reply> {
+    let mut events = node.hub().events();
     loop {
         while !node.settled(Duration::from_mins(1)).await {}
         let settled = now();
         if is_reached(node, goal).await? {
             return Ok(Reply { shown: Some(settled), stored: Some(settled), ..Reply::default() });
         }
-        sleep(LOOK).await;
+        let _ = timeout(LOOK, events.recv()).await;
     }
 }
 

@@ -1,7 +1,6 @@
 //! What typing writes to the disk.
 
 use anyhow::{Context, Result};
-use tokio::time::sleep;
 
 use super::Stage;
 use crate::process::Contestant;
@@ -47,13 +46,9 @@ async fn slowly(stage: &Stage, rows: &mut Rows, contestant: &Contestant) -> Resu
     let mut process = contestant.start(&stage.folder("disk", contestant)?)?;
     process.prepare(Request::Open).await?;
     let document = process.prepare(Request::New).await?.document.context("a document")?;
-    // Until those who write later have written.
-    sleep(contestant.rest).await;
-    let before = process.usage()?.written;
+    let before = process.written(contestant.rest).await?;
     process.measure(Request::Type { document, count, every_ms: 100 }).await?;
-    // Until those who write later have written.
-    sleep(contestant.rest).await;
-    let written = process.usage()?.written.saturating_sub(before);
+    let written = process.written(contestant.rest).await?.saturating_sub(before);
     rows.note(TYPING, 0, contestant.name, whole(written) / whole(count));
     process.stop().await
 }
@@ -62,13 +57,9 @@ async fn at_once(stage: &Stage, rows: &mut Rows, contestant: &Contestant, count:
     let mut process = contestant.start(&stage.folder("disk", contestant)?)?;
     process.prepare(Request::Open).await?;
     let document = process.prepare(Request::New).await?.document.context("a document")?;
-    // Until those who write later have written.
-    sleep(contestant.rest).await;
-    let (before, empty) = (process.usage()?.written, process.stored()?);
+    let (before, empty) = (process.written(contestant.rest).await?, process.stored()?);
     let typed = process.measure(Request::Type { document: document.clone(), count, every_ms: 0 }).await?;
-    // Until those who write later have written.
-    sleep(contestant.rest).await;
-    let written = process.usage()?.written.saturating_sub(before);
+    let written = process.written(contestant.rest).await?.saturating_sub(before);
     rows.note(BURST, count, contestant.name, whole(written) / whole(count));
     if let Some(stored) = typed.stored {
         rows.note(BURST_TIME, count, contestant.name, super::between(typed.began.unwrap_or(0), stored));

@@ -1,12 +1,18 @@
 //! How long an edit takes until the other side shows it and both have it on disk.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
+use tokio::time::{Instant, sleep_until};
 
 use super::{Acquainted, Stage, percentile};
 use crate::limits;
 use crate::process::Contestant;
 use crate::protocol::{Goal, Request};
 use crate::rows::{Kind, Rows, whole};
+
+/// Between two edits.
+const PAUSE: Duration = Duration::from_millis(10);
 
 const P50: Kind =
     Kind::plain("edit to shown and durable on both, p50", "ms", "").beside_peers(3.0).beside_limit(2.0);
@@ -55,8 +61,8 @@ async fn latencies(stage: &Stage, contestant: &Contestant, edits: u64) -> Result
             continue;
         }
         second.begin_wait(goal).await?;
-        // Until it waits.
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        // A person's pause: the other side has begun to wait by then.
+        sleep_until(Instant::now() + PAUSE).await;
         let request = Request::Type { document: document.clone(), count: 1, every_ms: 0 };
         let typed = scene.first.measure(request).await?;
         let seen = second.answer(contestant.limit).await?;

@@ -51,7 +51,7 @@ async fn open(
         let opened = process.measure(Request::Open).await?;
         let (began, open) = (opened.began.context("a moment")?, opened.shown.context("a moment")?);
         rows.note(OPEN, size, contestant.name, between(began, open));
-        tokio::time::sleep(if stage.quick { contestant.rest } else { REST }).await;
+        process.written(if stage.quick { contestant.rest } else { REST }).await?;
         rows.note(RESIDENT, size, contestant.name, whole(process.usage()?.resident) / f64::from(1 << 20));
         process.stop().await?;
     }

@@ -17,7 +17,7 @@ use automerge::{Automerge, AutomergeError, ObjType, ROOT, ReadDoc};
 use samod::{AcceptorHandle, BackoffConfig, DocHandle, DocumentId, Repo};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::TcpListener;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Instant, interval, sleep_until, timeout_at};
 use url::Url;
 
 use protocol::{Goal, Reply, Request, TEXT, body, key, now};
@@ -216,15 +216,18 @@ impl Contestant {
         match goal {
             // It does not tell of documents that come by themselves, but it stores them.
             Goal::Documents(count) => {
+                let mut looks = interval(LOOK);
                 while storage.documents() < *count {
-                    sleep(LOOK).await;
+                    looks.tick().await;
                 }
             }
             Goal::Heads(wanted) => {
                 for (id, wanted) in wanted {
                     let handle = self.find(id).await;
+                    let mut changes = handle.changes();
                     while heads(&handle) != *wanted {
-                        sleep(LOOK).await;
+                        // Whatever happens, or nothing, it is looked at again.
+                        let _ = tokio::time::timeout(LOOK, futures::StreamExt::next(&mut changes)).await;
                     }
                 }
             }
@@ -242,17 +245,20 @@ impl Contestant {
 
     /// A document that may not have come yet.
     async fn find(&mut self, id: &str) -> DocHandle {
+        let mut looks = interval(LOOK);
         loop {
-            match self.document(id).await {
-                Ok(handle) => return handle,
-                Err(_) => sleep(LOOK).await,
+            looks.tick().await;
+            if let Ok(handle) = self.document(id).await {
+                return handle;
             }
         }
     }
 
     async fn quiet(&self, for_ms: u64, within_ms: u64) -> Reply {
         let asked = now();
+        let mut looks = interval(LOOK);
         loop {
+            looks.tick().await;
             let (traffic, last) = self.traffic.read();
             let silent = now().saturating_sub(asked.max(last.unwrap_or(asked)));
             // Before the first message nothing has begun.
@@ -262,7 +268,6 @@ impl Contestant {
             if now() > asked + within_ms * 1000 {
                 return Reply { late: true, ..Reply::default() };
             }
-            sleep(LOOK).await;
         }
     }
 
@@ -273,10 +278,11 @@ impl Contestant {
             let dialer = CountingDialer::new(address.parse()?, Arc::clone(&self.traffic));
             repo.dial(BackoffConfig::default(), Arc::new(dialer))?;
             // Before it is connected, nobody has it.
+            let mut looks = interval(LOOK);
             let handle = loop {
-                match repo.find(id.clone()).await? {
-                    Some(handle) => break handle,
-                    None => sleep(LOOK).await,
+                looks.tick().await;
+                if let Some(handle) = repo.find(id.clone()).await? {
+                    break handle;
                 }
             };
             self.crowd.push((repo, handle));
