@@ -53,7 +53,7 @@ impl Document {
         evaluate(&self.graph, &self.vouches, &grounds, &self.admitted)
     }
 
-    fn pins(&self) -> Bits {
+    pub(super) fn pins(&self) -> Bits {
         let mut pins = Bits::default();
         if !self.pinned.is_empty() {
             self.graph.mark(self.graph.present(&self.pinned), &mut pins);

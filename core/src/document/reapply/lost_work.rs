@@ -45,7 +45,8 @@ impl Turn {
 }
 
 impl Document {
-    /// Notes what was accepted and is withdrawn because it is on a losing branch: all but what a forker wrote.
+    /// Notes what was accepted and is withdrawn because it is on a losing branch: all but what a forker wrote. What is
+    /// pinned was accepted, too, though a role that went and came back in one exchange may have hidden it meanwhile.
     pub(in crate::document) fn note_lost_work(&mut self, accepted: &Bits, wanted: &Bits) {
         if !accepted.is_subset(wanted) {
             // What did the same as some lost change may be among what goes.
@@ -54,11 +55,13 @@ impl Document {
         if !self.may_write() {
             return;
         }
+        let mut stood_behind = self.pins();
+        stood_behind.union_with(accepted);
         let lost: Vec<ChangeHash> = self
             .losing
             .keys()
             .copied()
-            .filter(|index| accepted.contains(*index) && !wanted.contains(*index))
+            .filter(|index| stood_behind.contains(*index) && !wanted.contains(*index))
             .filter(|index| !self.is_forkers(*index))
             .filter_map(|index| {
                 let node = self.graph.node(index)?;
