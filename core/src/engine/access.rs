@@ -4,17 +4,17 @@
 //! touches: records wait, in memory, until each of those documents has been evaluated under them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use katori_acl::bounds::EXPIRY_GRACE_MS;
 use katori_acl::{
     Audience, DeviceId, Grant, Inserted, InviteKey, PersonId, Record, RecordId, Refusal, Registry,
-    ResourceId, Rights, RosterAction, RosterKind, Subject, UnverifiedRecord, VerifiedRecord,
+    ResourceId, RosterAction, RosterKind, Subject, UnverifiedRecord, VerifiedRecord,
 };
 
 use super::commit::After;
 use super::content::Phase;
 use super::rows::{drop_record_row, record_row};
+use super::untouched::RightsBefore;
 use super::{
     Action, Answer, CommandError, CommandId, Engine, Event, FAREWELL_TIME, OpenInvite, Standing, Timer,
 };
@@ -31,8 +31,7 @@ pub(super) struct AccessChange {
     new: BTreeMap<Subject, BTreeSet<RecordId>>,
     pub(super) documents: BTreeSet<ResourceId>,
     vouches: BTreeMap<ResourceId, Vec<Vec<u8>>>,
-    /// Who could do what before it, in documents that have content.
-    pub(super) before: BTreeMap<ResourceId, Arc<Rights>>,
+    before: RightsBefore,
     /// Documents that have yet to be evaluated under it.
     pub(super) remaining: BTreeSet<ResourceId>,
     /// Documents that have been, each with its last edit that is in `writes`.
@@ -106,7 +105,6 @@ impl Engine {
             }
         }
         let acted_on = self.revocations_in_force(&removing);
-        self.note_access_before(verified_records.iter().map(VerifiedRecord::subject).collect());
         for record in verified_records {
             let id = record.id();
             match self.registry.insert(record) {
@@ -210,7 +208,6 @@ impl Engine {
         let acted_on = self.revocations_in_force(&removing);
         let mut refused = self.refused_of(&records);
         let records = if refused.is_some() { Vec::new() } else { records };
-        self.note_access_before(records.iter().map(VerifiedRecord::subject).collect());
         self.access_next.own |= !records.is_empty();
         for record in records {
             if let Inserted::Refused(reason) = self.registry.insert(record) {
@@ -252,6 +249,7 @@ impl Engine {
 
     /// Notes what the registry stores that it did not before, and begins the next change of access.
     fn gather_changes(&mut self, now: Timestamp, from: Option<DeviceId>) {
+        self.access_next.before.note(self.registry.take_access_changes());
         let changes = self.registry.take_changes();
         let stored = changes.stored.iter().filter_map(|id| self.registry.record(id));
         let mut touched = BTreeSet::new();
@@ -315,16 +313,18 @@ impl Engine {
             let Some(access) = self.registry.access(*document) else { continue };
             let Some(state) = self.documents.get_mut(document) else { continue };
             let vouches = change.vouches.get(document).cloned().unwrap_or_default();
-            if vouches.is_empty() && state.is_untouched_by(change.before.get(document), access.rights()) {
+            let only_gains = change.before.only_gains(&self.registry, *document);
+            if vouches.is_empty() && state.is_untouched(only_gains) {
                 self.actions.push_back(Action::Refresh { document: *document, access });
             } else {
                 change.remaining.insert(*document);
                 state.work.reevaluate.get_or_insert_default().extend(vouches);
             }
         }
-        let remaining = change.remaining.clone();
+        // What is left as it is may have waited for this to take something in.
+        let documents = change.documents.clone();
         self.access_now = Some(change);
-        for document in remaining {
+        for document in documents {
             self.advance(now, document);
         }
         self.finish_access_change();

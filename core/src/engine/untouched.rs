@@ -1,51 +1,58 @@
 //! Documents that a change of access leaves as they are: they are neither opened nor written because of it.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use katori_acl::{Rights, Subject};
+use katori_acl::{AccessChanges, AccessClass, Registry, ResourceId, Rights};
 
-use super::Engine;
 use super::content::Phase;
 use super::held::DocumentState;
 
-impl Engine {
-    /// Notes who may do what in all that records of these subjects can change it in, before they do.
-    pub(super) fn note_access_before(&mut self, subjects: BTreeSet<Subject>) {
-        for subject in subjects {
-            let touched = match subject {
-                Subject::Resource(id) => {
-                    let mut touched = self.registry.documents_in(id);
-                    touched.push(id);
-                    touched
-                }
-                Subject::Roster(person) => self.registry.resources_naming(person),
-            };
-            for document in touched {
-                let has_content =
-                    self.documents.get(&document).is_some_and(|state| state.summary.changes > 0);
-                if has_content && let Some(rights) = self.registry.rights(document) {
-                    self.access_next.before.entry(document).or_insert_with(|| Arc::clone(rights));
-                }
-            }
+/// Who could do what before a change of access, wherever that changed: once for all documents of a class.
+#[derive(Debug, Default)]
+pub(super) struct RightsBefore {
+    classes: BTreeMap<AccessClass, Option<Arc<Rights>>>,
+    resources: BTreeMap<ResourceId, Option<Arc<Rights>>>,
+}
+
+impl RightsBefore {
+    /// Adds what changed since. How something stood at first counts.
+    pub(super) fn note(&mut self, changes: AccessChanges) {
+        for (class, change) in changes.classes {
+            self.classes.entry(class).or_insert(change.before);
+        }
+        for (resource, change) in changes.resources {
+            self.resources.entry(resource).or_insert(change.before);
+        }
+    }
+
+    /// Whether nobody has less in a document now than before, as far as that is known.
+    pub(super) fn only_gains(&self, registry: &Registry, document: ResourceId) -> bool {
+        let of_class = || self.classes.get(&registry.class_of(document)?);
+        match (self.resources.get(&document).or_else(of_class), registry.rights(document)) {
+            (None, _) => true,
+            (Some(Some(before)), Some(now)) => now.only_gains(before),
+            (Some(_), _) => false,
         }
     }
 }
 
 impl DocumentState {
-    /// Whether a change of access leaves everything in a document as it is, so that it need not be opened.
-    pub(super) fn is_untouched_by(&self, before: Option<&Arc<Rights>>, after: &Arc<Rights>) -> bool {
+    /// Whether a change of access leaves everything in a document as it is, so that it need not be opened, given
+    /// whether nobody lost anything by it.
+    pub(super) fn is_untouched(&self, only_gains: bool) -> bool {
         let (summary, work) = (&self.summary, &self.work);
         if summary.changes == 0 {
-            return work.phase == Phase::Idle && !work.dirty && work.ingest.is_empty();
+            // What waits to be taken in will be under the new rights.
+            return work.phase == Phase::Idle && !work.dirty;
         }
-        let settled = summary.held == 0
+        only_gains
+            && summary.held == 0
             && summary.forks == 0
             && !summary.owes_vouch
             && summary.owes_reapply.is_none()
             && work.reevaluate.is_none()
             // What is under way was begun under the old rights, and may hold back what the new ones let in.
-            && !matches!(work.phase, Phase::Working(..));
-        settled && before.is_some_and(|before| Arc::ptr_eq(before, after) || after.only_gains(before))
+            && !matches!(work.phase, Phase::Working(..))
     }
 }
