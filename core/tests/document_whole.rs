@@ -37,13 +37,19 @@ fn everything(replica: &Replica, to: &Replica) -> Batch {
     served(&replica.document, &to.me, Peer::default())
 }
 
-#[test]
-fn a_newcomer_gets_one_whole_and_stores_it_as_it_came() {
+/// A document of an owner's that is shared with somebody, at whom nothing of it is yet.
+fn shared_with_ben(role: Role) -> (Scene, Replica, Replica) {
     let mut scene = Scene::new();
     let ben = scene.person();
-    scene.grant(&ben, Role::Write);
-    let mut owner = Replica::new(&scene, &scene.owner);
-    let mut ben = Replica::new(&scene, &ben);
+    scene.grant(&ben, role);
+    let owner = Replica::new(&scene, &scene.owner);
+    let ben = Replica::new(&scene, &ben);
+    (scene, owner, ben)
+}
+
+#[test]
+fn a_newcomer_gets_one_whole_and_stores_it_as_it_came() {
+    let (scene, mut owner, mut ben) = shared_with_ben(Role::Write);
     type_text(&mut owner, 40);
     let batch = everything(&owner, &ben);
     assert!(batch.packs.len() == 1 && is_whole(&batch.packs[0]));
@@ -197,11 +203,7 @@ fn a_fork_across_a_whole_is_settled_alike_everywhere() {
 
 #[test]
 fn marks_and_footers_come_in_change_by_change() {
-    let mut scene = Scene::new();
-    let ben = scene.person();
-    scene.grant(&ben, Role::Write);
-    let mut owner = Replica::new(&scene, &scene.owner);
-    let mut ben = Replica::new(&scene, &ben);
+    let (_, mut owner, mut ben) = shared_with_ben(Role::Write);
     type_text(&mut owner, 30);
     let (_, object) = owner.document.automerge().get(ROOT, "text").unwrap().unwrap();
     let mark = automerge::marks::Mark::new("bold".to_owned(), true, 2, 9);
@@ -213,11 +215,7 @@ fn marks_and_footers_come_in_change_by_change() {
 
 #[test]
 fn an_altered_whole_is_refused_and_an_honest_one_comes_after() {
-    let mut scene = Scene::new();
-    let ben = scene.person();
-    scene.grant(&ben, Role::Write);
-    let mut owner = Replica::new(&scene, &scene.owner);
-    let mut ben = Replica::new(&scene, &ben);
+    let (_, mut owner, mut ben) = shared_with_ben(Role::Write);
     type_text(&mut owner, 30);
     let batch = everything(&owner, &ben);
     for place in (0..batch.packs[0].len()).step_by(7) {
@@ -265,11 +263,7 @@ fn an_imported_file_is_kept_as_a_whole() {
 
 #[test]
 fn local_edits_that_are_not_signed_stay_at_home() {
-    let mut scene = Scene::new();
-    let ben = scene.person();
-    scene.grant(&ben, Role::Write);
-    let mut owner = Replica::new(&scene, &scene.owner);
-    let mut ben = Replica::new(&scene, &ben);
+    let (_, mut owner, mut ben) = shared_with_ben(Role::Write);
     type_text(&mut owner, 30);
     let edit = owner.document.edit(katori_core::time::Timestamp(9), |edit| edit.put(ROOT, "draft", 1));
     edit.unwrap();
