@@ -82,12 +82,16 @@ impl Doc {
     }
 
     /// Keeps changes out of the document, for everybody, and with them all that builds on them. They are kept, and
-    /// shown to nobody while an admin says so. The reason is for people to read.
+    /// shown to nobody while an admin says so. The reason is for people to read. Of a change that applied another one
+    /// again, that other is kept out as well, or somebody would apply it once more.
     ///
     /// # Errors
     /// [`Error::Command`] if this device is no admin's.
     pub async fn exclude(&self, changes: &[ChangeHash], reason: &str) -> Result<(), Error> {
-        let (document, changes, reason) = (self.id(), changes.to_vec(), reason.to_owned());
+        let (document, mut changes, reason) = (self.id(), changes.to_vec(), reason.to_owned());
+        let again = self.history().into_iter().filter(|edit| changes.contains(&edit.hash));
+        let originals: Vec<ChangeHash> = again.filter_map(|edit| edit.reapplies).collect();
+        changes.extend(originals);
         self.hub().command(Command::Exclude { document, changes, reason }).await?;
         Ok(())
     }

@@ -8,6 +8,7 @@ use katori_acl::codec::DecodeError;
 
 use crate::actor::Claim;
 use crate::document::Document;
+use crate::document::admission::excluded;
 use crate::document::bits::Bits;
 
 /// Changes whose loss is noted, so that the row of state stays small. Of more, the rest is in the conflict copy.
@@ -45,7 +46,8 @@ impl Turn {
 }
 
 impl Document {
-    /// Notes what was accepted and is withdrawn because it is on a losing branch: all but what a forker wrote. What is
+    /// Notes what was accepted and is withdrawn because it is on a losing branch, or because it was applied again on
+    /// top of what an admin has excluded, on which the original does not rest: all but what a forker wrote. What is
     /// pinned was accepted, too, though a role that went and came back in one exchange may have hidden it meanwhile.
     pub(in crate::document) fn note_lost_work(&mut self, accepted: &Bits, wanted: &Bits) {
         if !accepted.is_subset(wanted) {
@@ -57,11 +59,16 @@ impl Document {
         }
         let mut stood_behind = self.pins();
         stood_behind.union_with(accepted);
-        let lost: Vec<ChangeHash> = self
-            .losing
-            .keys()
-            .copied()
-            .filter(|index| stood_behind.contains(*index) && !wanted.contains(*index))
+        let mut gone = stood_behind;
+        gone.subtract(wanted);
+        let excluded = self.resting_on_excluded(&gone);
+        let swept_away = |index: &u32| {
+            let is_named = self.graph.node(*index).is_none_or(|node| self.is_excluded(&node.hash));
+            !is_named && excluded.contains(*index) && self.graph.reapplies(*index).is_some()
+        };
+        let lost: Vec<ChangeHash> = gone
+            .iter()
+            .filter(|index| self.losing.contains_key(index) || swept_away(index))
             .filter(|index| !self.is_forkers(*index))
             .filter_map(|index| {
                 let node = self.graph.node(index)?;
@@ -69,6 +76,7 @@ impl Document {
                 let original = self.graph.reapplies(index).and_then(|hash| self.graph.index(&hash));
                 match original {
                     Some(original) if wanted.contains(original) || self.is_forkers(original) => None,
+                    Some(original) if excluded.contains(original) => None,
                     Some(original) => self.graph.node(original).map(|node| node.hash),
                     None => Some(node.hash),
                 }
@@ -87,6 +95,20 @@ impl Document {
                 self.lost_work.insert(hash);
             }
         }
+    }
+
+    /// What an admin has excluded and what builds on it, without looking further if none of what goes was applied
+    /// again.
+    fn resting_on_excluded(&self, gone: &Bits) -> Bits {
+        let mut resting = Bits::default();
+        if gone.iter().any(|index| self.graph.reapplies(index).is_some()) {
+            for index in excluded(&self.graph, &self.access).iter() {
+                if !resting.contains(index) {
+                    resting.union_with(&self.graph.above(index));
+                }
+            }
+        }
+        resting
     }
 
     /// What is shown again needs no applying.
