@@ -72,6 +72,7 @@ impl History {
             for (position, one) in honest.iter().enumerate() {
                 for other in honest.iter().skip(position + 1) {
                     self.meet(*one, *other);
+                    self.note_accepted();
                 }
             }
             let sets: Vec<_> = honest.iter().map(|device| self.sets(*device)).collect();
@@ -385,14 +386,14 @@ impl History {
         }
         let accepted = self.accepted.get(&device).cloned().unwrap_or_default();
         let shown: BTreeSet<String> = self.world.keys(device, self.document).into_iter().collect();
-        for token in accepted.difference(&shown) {
+        for (token, forms) in accepted.iter().filter(|(token, _)| !shown.contains(*token)) {
+            // It, or the same work applied again, was named itself, or all of it rests on something that was.
             let bears = |change: &&RawChange| {
                 change.bytes().windows(token.len()).any(|window| window == token.as_bytes())
             };
-            let excluded = changes
-                .iter()
-                .filter(bears)
-                .all(|change| oracle::rests_on(facts, &change.hash(), &self.ever_excluded));
+            let excluded =
+                changes.iter().filter(bears).any(|change| self.ever_excluded.contains(&change.hash()))
+                    || forms.iter().all(|form| oracle::rests_on(facts, form, &self.ever_excluded));
             if !excluded {
                 return Err(("lost", format!("{} lost {token}, which it had accepted", self.name(device))));
             }

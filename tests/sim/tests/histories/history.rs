@@ -30,8 +30,8 @@ pub(crate) struct History {
     pub(crate) copies: BTreeMap<DeviceIndex, Automerge>,
     /// What hostile devices made, and which of them.
     pub(crate) made_by_rogues: Vec<(DeviceIndex, RawChange)>,
-    /// What each honest device has accepted while it held Write.
-    pub(crate) accepted: BTreeMap<DeviceIndex, BTreeSet<String>>,
+    /// What each honest device has accepted while it held Write, and the changes in which it did.
+    pub(crate) accepted: BTreeMap<DeviceIndex, BTreeMap<String, BTreeSet<ChangeHash>>>,
     /// What somebody said was to stay out, whether or not it still counts.
     pub(crate) ever_excluded: BTreeSet<ChangeHash>,
     backups: BTreeMap<DeviceIndex, Vec<Write>>,
@@ -169,12 +169,40 @@ impl History {
         self.world.device_role(device, self.document, device)
     }
 
-    fn note_accepted(&mut self) {
+    /// What a device shows by the hand of somebody honest, each work with the changes that it comes from: what a
+    /// hostile device applied again is its own word.
+    fn honest_work(&mut self, device: DeviceIndex) -> BTreeMap<String, BTreeSet<ChangeHash>> {
+        let hostile: Vec<_> =
+            self.hostile.clone().into_iter().map(|one| self.world.device(one).id()).collect();
+        let shown =
+            self.world.keys(device, self.document).into_iter().filter(|key| key.starts_with("honest-"));
+        let view = self.world.device(device).document(self.document);
+        let original: BTreeMap<ChangeHash, ChangeHash> =
+            view.history().filter_map(|entry| Some((entry.hash, entry.reapplies?))).collect();
+        let changes = view.automerge().get_changes(&[]);
+        let by_honest = |change: &&automerge::Change| {
+            hostile.iter().all(|one| !change.actor_id().to_bytes().starts_with(one.as_bytes()))
+        };
+        let forms = |token: &str| {
+            let bears = |change: &&automerge::Change| {
+                change.raw_bytes().windows(token.len()).any(|window| window == token.as_bytes())
+            };
+            let forms = changes.iter().filter(by_honest).filter(bears).map(automerge::Change::hash);
+            forms.flat_map(|hash| [Some(hash), original.get(&hash).copied()]).flatten().collect()
+        };
+        let work = shown.map(|token| (token.clone(), forms(&token)));
+        work.filter(|(_, forms): &(_, BTreeSet<_>)| !forms.is_empty()).collect()
+    }
+
+    /// Whoever may write stands behind what it shows, and does so no more once it may not.
+    pub(crate) fn note_accepted(&mut self) {
         for device in self.honest() {
             if self.holds(device) && self.role(device) >= Some(Role::Write) {
-                let shown = self.world.keys(device, self.document);
-                let honest = shown.into_iter().filter(|key| key.starts_with("honest-"));
-                self.accepted.entry(device).or_default().extend(honest);
+                let accepted = self.honest_work(device);
+                let before = self.accepted.entry(device).or_default();
+                for (token, forms) in accepted {
+                    before.entry(token).or_default().extend(forms);
+                }
             } else {
                 self.accepted.remove(&device);
             }
