@@ -261,7 +261,7 @@ impl Engine {
             let standing = self.standing(document);
             // Those with whom something was shared once may still bring something new.
             let left = standing == Standing::Left;
-            let access = Some(document).filter(|_| left || standing.has_records());
+            let access = Some(document).filter(|_| standing.has_records());
             let access = access.and_then(|document| self.registry.rights(document));
             if let Some(state) = self.documents.get_mut(&document) {
                 self.acquaintances.note(&mut state.circle, access, left);

@@ -12,15 +12,16 @@ pub const FAREWELL_BYTES: usize = 256 << 10;
 
 impl Engine {
     /// A peer that lost its role names a document: it is served the revocation that says so and no more, and may
-    /// hand over, once, what it had not sent.
+    /// hand over, once, what it had not sent. Or it names one that this person has left, of which it has not heard:
+    /// then it is told that again.
     pub(super) fn farewell(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId) -> bool {
-        if !self.ever_read(document, &peer)
-            || self.may_read(now, document, &peer)
-            || !self.standing(document).has_records()
-        {
+        let standing = self.standing(document);
+        let reads = self.may_read(now, document, &peer);
+        if !self.ever_read(document, &peer) || !standing.has_records() || reads && standing != Standing::Left {
             return false;
         }
-        let Some(person) = self.registry.person_ever_of(peer) else { return false };
+        let whose = if reads { Some(self.me.person) } else { self.registry.person_ever_of(peer) };
+        let Some(person) = whose else { return false };
         let mut records: Vec<(Subject, VerifiedRecord)> = Vec::new();
         let mut rosters = self.registry.rosters_named_by(document);
         let limited = self.registry.limited_records_for(document, person);
@@ -43,7 +44,7 @@ impl Engine {
         let subject = Subject::Resource(document);
         // What came of a role in the space is told with the space.
         records.extend(limited.into_iter().map(|record| (record.subject(), record)));
-        let accepted = self.standing(document) == Standing::Accepted;
+        let accepted = standing == Standing::Accepted;
         let spent = self.documents.get(&document).is_some_and(|state| state.rare.farewells.contains(&peer));
         self.untell(peer, subject);
         let Some(session) = self.sessions.get_mut(&peer) else { return false };
@@ -51,7 +52,7 @@ impl Engine {
             session.farewells.entry(document).or_default();
         }
         let mut new: BTreeMap<Subject, Vec<Vec<u8>>> = BTreeMap::new();
-        if session.parted.insert(document) {
+        if !reads && session.parted.insert(document) {
             // Even if the peer lacks no record, this is its word that the role is lost.
             new.insert(subject, Vec::new());
         }

@@ -55,7 +55,7 @@ impl Standing {
 
     /// Whether its grants are answered for.
     pub(super) fn has_records(self) -> bool {
-        matches!(self, Self::Accepted | Self::Deleted | Self::Rejected)
+        matches!(self, Self::Accepted | Self::Left | Self::Deleted | Self::Rejected)
     }
 }
 

@@ -156,6 +156,30 @@ fn who_leaves_with_a_receipt_leaves_nothing_behind() {
 }
 
 #[test]
+fn who_has_left_says_so_to_each_who_has_not_heard() {
+    let (mut world, olga, document) = owner(9);
+    let carl = world.member("carl", olga, document, Role::Write);
+    let bens = world.person("ben", 2);
+    let (laptop, phone) = (bens[0], bens[1]);
+    world.grant(olga, document, laptop, Role::Write);
+    for device in [laptop, phone] {
+        world.sync(olga, device);
+        // One of ben's devices may have taken it for both.
+        let _ = world.command(device, Command::Accept { document });
+        world.sync(olga, device);
+    }
+    world.command(laptop, Command::Leave { document }).expect("ben leaves");
+    // Carl hears of it, and tells nobody.
+    world.sync(laptop, carl);
+    assert_eq!(world.standing(laptop, document), Standing::Left);
+    assert_eq!(world.role(phone, document, phone), Some(Role::Write), "the phone has not heard");
+    world.sync(laptop, phone);
+    assert_eq!(world.role(phone, document, phone), None);
+    world.sync(laptop, olga);
+    assert_eq!(world.role(olga, document, laptop), None);
+}
+
+#[test]
 fn an_offer_that_is_rejected_is_given_back() {
     let (mut world, olga, document) = owner(8);
     let ben = world.person("ben", 1)[0];
