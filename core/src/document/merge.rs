@@ -40,11 +40,13 @@ impl Document {
         if !all_shown || self.unmergeable == Some(self.graph.len()) {
             return false;
         }
-        let whole = self.chunk_row().and_then(|row| self.rows.get(&row)).copied().unwrap_or(0);
-        let loose = self.rows.values().sum::<usize>() - whole;
         let many = MANY_PACKS + self.graph.len() as usize / CHANGES_PER_PACK;
         let packs = self.loose_packs();
-        packs > many || (packs > FEW_PACKS && loose > whole / 2 + FEW_BYTES)
+        if packs <= FEW_PACKS || packs > many {
+            return packs > many;
+        }
+        let whole = self.chunk_row().and_then(|row| self.rows.get(&row)).copied().unwrap_or(0);
+        self.rows.values().sum::<usize>() - whole > whole / 2 + FEW_BYTES
     }
 
     /// Writes all that is stored as one, in place of what it stands for. Local edits are signed and written with it.
