@@ -136,8 +136,10 @@ pub const EXPIRY_CHECK: Duration = Duration::from_secs(30);
 pub const HIGH_WATER: usize = 1 << 20;
 /// Documents offered by others that wait to be accepted, or not. More are not noted.
 pub const MAX_OFFERS: usize = 1024;
-/// Subjects that a peer may name in one session beyond those both share.
+/// Subjects that a peer may name in one session and of which nothing comes that is worth keeping.
 pub const MAX_UNKNOWN_SUBJECTS: usize = 1024;
+/// Subjects named by a peer that wait for their turn: so many documents of a friend's space come in one session.
+pub const MAX_NAMED_SUBJECTS: usize = 1 << 16;
 
 /// Names a commit that is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use katori_acl::{DeviceId, Grant, Record, RecordId, ResourceId, ResourceKind, Subject, VerifiedRecord};
 
 use super::content::{Phase, everything};
-use super::{Engine, HIGH_WATER, MAX_UNKNOWN_SUBJECTS, Standing};
+use super::{Engine, HIGH_WATER, MAX_NAMED_SUBJECTS, MAX_UNKNOWN_SUBJECTS, Standing};
 use crate::reconcile::{Entry, Exchange, Message, OverBudget, Range, Summary, Tree, Turn};
 use crate::time::Timestamp;
 use crate::wire::{Frame, MAX_ENTRIES};
@@ -318,9 +318,8 @@ impl Engine {
             // Not known here, or not known to be shared: the peer is asked for what it has either way, so that it
             // cannot tell one from the other.
             let Some(session) = self.sessions.get_mut(&peer) else { return };
-            session.unknown += 1;
-            if session.unknown > if own { MAX_SUBJECTS } else { MAX_UNKNOWN_SUBJECTS } {
-                self.suspicious(peer, "more subjects than one session may name");
+            if session.to_open.len() >= if own { MAX_SUBJECTS } else { MAX_NAMED_SUBJECTS } {
+                self.suspicious(peer, "more subjects than may wait for their turn");
                 return;
             }
             session.named.insert(subject);
@@ -342,6 +341,9 @@ impl Engine {
                 wanted.push(subject);
                 continue;
             }
+            if !own && !self.may_name(now, &peer, subject) && !self.makes_acquaintance(peer, subject) {
+                continue;
+            }
             match subject {
                 Subject::Resource(document)
                     if self.entry(&subject).records == theirs.records
@@ -360,6 +362,20 @@ impl Engine {
         if !wanted.is_empty() {
             self.send(peer, &Frame::Want { subjects: wanted });
         }
+    }
+
+    /// Whether a peer may be asked for one more subject that is not known here, or not known to be shared.
+    fn makes_acquaintance(&mut self, peer: DeviceId, subject: Subject) -> bool {
+        let Some(session) = self.sessions.get_mut(&peer) else { return false };
+        if session.strangers.len() > MAX_UNKNOWN_SUBJECTS {
+            return false;
+        }
+        session.strangers.insert(subject);
+        if session.strangers.len() > MAX_UNKNOWN_SUBJECTS {
+            self.suspicious(peer, "more subjects than one session may name that come to nothing");
+            return false;
+        }
+        true
     }
 
     /// A peer has nothing of these subjects, and wants all of them.

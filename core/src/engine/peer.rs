@@ -50,8 +50,8 @@ pub(super) struct Session {
     pub(super) parted: BTreeSet<ResourceId>,
     /// It was said that the two have come to rest.
     pub(super) settled: bool,
-    /// How many subjects the peer named that are not known here.
-    pub(super) unknown: usize,
+    /// Subjects that the peer named and was asked for, and of which nothing worth keeping is here.
+    pub(super) strangers: BTreeSet<Subject>,
 }
 
 /// How far the comparison of two inventories is.

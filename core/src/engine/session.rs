@@ -271,6 +271,11 @@ impl Engine {
         let shared = self.may_name(now, &peer, subject);
         let vouches = if shared || asked_for { self.new_vouches(subject, vouches) } else { Vec::new() };
         self.admit(now, Some(peer), subject, records, vouches);
+        if let Some(session) = self.sessions.get_mut(&peer)
+            && !self.registry.record_ids(&subject).is_empty()
+        {
+            session.strangers.remove(&subject);
+        }
         let Subject::Resource(document) = subject else { return };
         if asked {
             let shared = self.is_shared(now, document, &peer) && self.holds_content(document);

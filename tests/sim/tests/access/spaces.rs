@@ -1,7 +1,7 @@
 //! Spaces: what is granted in one holds for every document born in it, and nothing of one is kept unasked.
 
 use katori_acl::{ResourceId, Role, Subject};
-use katori_core::engine::{Command, CommandError, Standing};
+use katori_core::engine::{Command, CommandError, MAX_UNKNOWN_SUBJECTS, Standing};
 use katori_sim::{DeviceIndex, World};
 
 /// Olga owns a space with one document in it.
@@ -32,6 +32,24 @@ fn a_grant_in_a_space_covers_what_was_born_before_it_and_after_it() {
     assert_eq!(world.keys(olga, before), ["by ben", "first"]);
     assert_eq!(world.keys(olga, bens), ["third"]);
     assert!(world.device(olga).held(before).is_empty());
+}
+
+#[test]
+fn a_large_space_comes_in_one_session() {
+    let (mut world, olga, space, first) = space(12);
+    let others: Vec<ResourceId> =
+        (0..MAX_UNKNOWN_SUBJECTS + 100).map(|_| world.create_in(olga, space, "one of many")).collect();
+    world.write(olga, others[0], "there");
+    let ben = world.person("ben", 1)[0];
+    world.grant(olga, space, ben, Role::Read);
+    world.connect(olga, ben);
+    world.run();
+    world.command(ben, Command::Accept { document: space }).expect("ben accepts");
+    world.run();
+    assert_eq!(world.keys(ben, first), ["first"]);
+    assert_eq!(world.keys(ben, others[0]), ["there"]);
+    let missing = others.iter().filter(|document| world.standing(ben, **document) != Standing::Accepted);
+    assert_eq!(missing.count(), 0);
 }
 
 #[test]
