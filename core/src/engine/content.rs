@@ -144,6 +144,9 @@ impl Engine {
             for want in &wants {
                 held.serve.remove(&want.peer);
                 held.hand_over.remove(&want.peer);
+                if let Some(session) = self.sessions.get_mut(&want.peer) {
+                    session.note_serving(document);
+                }
             }
             (Kind::Serve, Task::Serve(wants))
         } else if !held.commands.is_empty() {
@@ -282,6 +285,9 @@ impl Engine {
             for served in done.served {
                 self.send_served(now, document, served);
             }
+            for session in self.sessions.values_mut() {
+                session.note_served(&document);
+            }
             self.advance(now, document);
             return;
         }
@@ -396,7 +402,10 @@ impl Engine {
         } else {
             self.may_read(now, document, &peer)
         };
-        if !may {
+        let session = self.sessions.get(&peer);
+        let is_current = session.is_some_and(|session| session.is_being_served(&document)) || served.own_only;
+        if !may || !is_current {
+            // What the peer has is asked anew, and it may not have kept what was sent before.
             return;
         }
         if served.pack.is_some() || !served.vouches.is_empty() {

@@ -32,6 +32,8 @@ pub(super) struct Session {
     pub(super) expected: BTreeSet<Subject>,
     /// Documents whose content the peer follows, and what it has of each.
     live: BTreeMap<ResourceId, Peer>,
+    /// Those of them that are being made ready for the peer, from what it is known to have.
+    being_served: BTreeSet<ResourceId>,
     /// Documents of which the peer was told what is here.
     version_sent: BTreeSet<ResourceId>,
     /// Those of them of which it has not said what it has.
@@ -134,7 +136,23 @@ impl Session {
         self.version_sent.remove(document);
         self.unanswered.remove(document);
         self.unsettled.remove(document);
+        self.being_served.remove(document);
         self.live.remove(document).is_some()
+    }
+
+    /// Notes that something of a document is being made ready for the peer.
+    pub(super) fn note_serving(&mut self, document: ResourceId) {
+        self.being_served.insert(document);
+    }
+
+    /// Whether what is being made ready still rests on what the peer is known to have.
+    pub(super) fn is_being_served(&self, document: &ResourceId) -> bool {
+        self.being_served.contains(document)
+    }
+
+    /// Notes that it is ready.
+    pub(super) fn note_served(&mut self, document: &ResourceId) {
+        self.being_served.remove(document);
     }
 
     /// Notes that the peer was told what is here of a document.
