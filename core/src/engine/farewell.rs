@@ -17,7 +17,8 @@ impl Engine {
     pub(super) fn farewell(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId) -> bool {
         let standing = self.standing(document);
         let reads = self.may_read(now, document, &peer);
-        if !self.ever_read(document, &peer) || !standing.has_records() || reads && standing != Standing::Left {
+        if !self.ever_read(document, &peer) || !standing.has_records() || reads && standing != Standing::Left
+        {
             return false;
         }
         let whose = if reads { Some(self.me.person) } else { self.registry.person_ever_of(peer) };

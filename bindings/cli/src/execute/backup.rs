@@ -21,7 +21,8 @@ impl Executor {
                 let _ = events.try_send(Event::Progress { what: "copying".to_owned(), done, total });
             })
             .await?;
+        let bytes = tokio::fs::metadata(file).await.map_or(copied.bytes, |file| file.len());
         let file = file.display().to_string();
-        Ok(Response::Backup(BackupReport { file, rows: copied.rows, bytes: copied.bytes }))
+        Ok(Response::Backup(BackupReport { file, rows: copied.rows, bytes }))
     }
 }
