@@ -361,7 +361,7 @@ impl Registry {
         if !self.is_dormant(&subject) {
             self.enter(record);
         }
-        if !self.changes.dropped.remove(&id) {
+        if self.changes.dropped.remove(&id).is_none() {
             self.changes.stored.insert(id);
         }
         queue.extend(self.waiting.wake(Awaited::Record(id)));

@@ -6,14 +6,16 @@ use std::sync::Arc;
 use super::{Registry, ResourceSet};
 use crate::access::{AccessClass, Rights};
 use crate::ids::{RecordId, ResourceId};
+use crate::records::Subject;
 
 /// What inserting has changed: what a store has to write and delete.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Records that are stored now. Besides those inserted as new, these are records that had waited.
     pub stored: BTreeSet<RecordId>,
-    /// Records that are no longer stored, because a bound was reached and they had the highest ids.
-    pub dropped: BTreeSet<RecordId>,
+    /// Records that are no longer stored, because a bound was reached and they had the highest ids, or because what
+    /// entitled whoever signed them was dropped; and what each was about.
+    pub dropped: BTreeMap<RecordId, Subject>,
 }
 
 /// Where it is not known to be what it was who may do what.

@@ -84,7 +84,7 @@ impl Registry {
                 }
             }
         }
-        self.note_dropped(id);
+        self.note_dropped(id, subject);
     }
 
     /// Drops a record that was stored beyond a bound because others built on it, if none does any more: those
@@ -107,9 +107,9 @@ impl Registry {
         }
     }
 
-    fn note_dropped(&mut self, id: &RecordId) {
+    fn note_dropped(&mut self, id: &RecordId, subject: &Subject) {
         if !self.changes.stored.remove(id) {
-            self.changes.dropped.insert(*id);
+            self.changes.dropped.insert(*id, *subject);
         }
     }
 
@@ -124,7 +124,7 @@ impl Registry {
             self.drop_subject(subject);
         }
         for (_, record) in &records {
-            self.note_dropped(&record.id());
+            self.note_dropped(&record.id(), &record.subject());
             self.built_on.extend(builds_on(record.record()));
         }
         // The last is taken first.

@@ -97,7 +97,7 @@ fn in_a_full_roster_the_heaviest_branch_gives_way() {
     let changes = filled.world.registry.take_changes();
     assert_eq!(changes.stored, [added].into());
     assert_eq!(changes.dropped.len(), 1);
-    let gone = before.record(changes.dropped.first().unwrap()).unwrap().record();
+    let gone = before.record(changes.dropped.first_key_value().unwrap().0).unwrap().record();
     let Record::RosterOperation(gone) = gone else { panic!("an operation") };
     assert!([rogue(), device(100), device(101)].iter().any(|key| key.public() == gone.by));
     assert_eq!(filled.held(), MAX_ROSTER_OPERATIONS);

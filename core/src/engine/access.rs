@@ -252,14 +252,16 @@ impl Engine {
         self.access_next.before.note(self.registry.take_access_changes());
         let changes = self.registry.take_changes();
         let stored = changes.stored.iter().filter_map(|id| self.registry.record(id));
+        let subjects: BTreeSet<Subject> =
+            stored.map(VerifiedRecord::subject).chain(changes.dropped.values().copied()).collect();
         let mut touched = BTreeSet::new();
-        for subject in stored.map(VerifiedRecord::subject).collect::<BTreeSet<_>>() {
+        for subject in &subjects {
             match subject {
                 Subject::Resource(document) => {
-                    touched.insert(document);
-                    touched.extend(self.registry.documents_in(document));
+                    touched.insert(*document);
+                    touched.extend(self.registry.documents_in(*document));
                 }
-                Subject::Roster(person) => touched.extend(self.registry.resources_naming(person)),
+                Subject::Roster(person) => touched.extend(self.registry.resources_naming(*person)),
             }
         }
         self.note_wishes(now, &changes.stored);
@@ -280,13 +282,11 @@ impl Engine {
                 self.inventories.touch_access(Subject::Resource(space));
             }
         }
-        for id in &changes.stored {
-            if let Some(record) = self.registry.record(id) {
-                self.inventories.touch_access(record.subject());
-            }
+        for subject in subjects {
+            self.inventories.touch_access(subject);
         }
         self.access_next.documents.extend(touched);
-        for id in &changes.dropped {
+        for id in changes.dropped.keys() {
             self.access_next.writes.push(drop_record_row(id));
         }
         for record in changes.stored.iter().filter_map(|id| self.registry.record(id)) {
