@@ -39,6 +39,9 @@ pub fn check(
     let mut report = Report::default();
     let known = rows::check(storage, &mut report, progress)?;
     content::check(storage, limits, &known, &mut report, progress)?;
+    if report.findings.iter().any(|finding| finding.fault == Fault::Identity) {
+        report.leave_rows();
+    }
     Ok(report)
 }
 

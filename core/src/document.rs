@@ -55,6 +55,7 @@ pub use reapply::{MAX_LOST_WORK, Turn};
 pub use serve::{Peer, Served, Want};
 pub use serve_stored::serve_stored;
 pub use settle::TakeInError;
+pub(crate) use state::in_reading_order;
 pub use state::{LoadError, Stored, Summary, remove_content};
 pub use vouches::MAX_VOUCHES_PER_DEVICE;
 

@@ -38,10 +38,10 @@ pub use error::GateError;
 pub use guarded::{Panicked, guarded};
 pub use limits::Limits;
 pub use links::{Link, LinkError, check_links};
-pub use whole::{Opened, Whole, open_file, open_whole};
+pub use whole::{Opened, Whole, is_whole, open_file, open_whole};
 
 pub(crate) use change::{Sections, seal};
 pub(crate) use columns::COLUMNS;
 pub(crate) use links::Said;
 pub(crate) use runs::{read_signed, write_signed};
-pub(crate) use whole::{is_whole, open_stored, open_whole_and, whole_heads};
+pub(crate) use whole::{open_stored, open_whole_and, whole_heads};

@@ -19,15 +19,17 @@ mod error;
 mod file;
 mod gather;
 mod memory;
+mod place;
 mod redb_errors;
 
 pub use backup::{BackupError, Copied, Unreadable};
 pub use error::{OpenError, StoreError};
-pub use file::{Place, Store};
+pub use file::Store;
 pub use memory::MemoryStore;
+pub use place::{COPIED, PLACE_ROW, Place, mark_copied};
 
 pub(crate) use backup::copy_what_can_be_read;
-pub(crate) use create::beside;
+pub(crate) use create::{beside, sync_directory};
 
 use std::ops::Bound;
 

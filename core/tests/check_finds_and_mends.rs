@@ -12,7 +12,7 @@
 mod filled;
 
 use automerge::{ROOT, ReadDoc};
-use filled::{PACKS, copy, edit, open, rows, store};
+use filled::{DOCUMENTS, PACKS, copy, edit, open, rows, store};
 use katori_acl::{DeviceKey, ResourceId};
 use katori_core::check::{Fault, Finding, Remedy, Report, check, mend};
 use katori_core::document::{Batch, DocumentLimits};
@@ -313,7 +313,80 @@ fn a_record_that_is_gone_is_told_and_everything_kept() {
         assert!(!report.is_repairable());
         assert_eq!(rows(&store).len(), before - 1);
     }
-    assert_eq!(documents.len(), filled::DOCUMENTS);
+    assert_eq!(documents.len(), DOCUMENTS);
+}
+
+/// Stores all of a document as a whole, after its packs.
+fn add_whole(store: &dyn Storage, id: ResourceId) -> Vec<u8> {
+    let value = open(store, id).unwrap().automerge().save();
+    let key = suffixed(id, &100_u64.to_be_bytes());
+    store.commit(&[Write::Put { table: Table::Packs, key: key.clone(), value }]).unwrap();
+    key
+}
+
+#[test]
+fn packs_are_read_after_the_whole_document_wherever_they_lie() {
+    let (store, documents) = store();
+    let id = documents[1];
+    add_whole(&store, id);
+    assert!(look(&store).is_clean(), "{:?}", look(&store).findings);
+    // What is left before it builds on what only the whole has.
+    for _ in 0..2 {
+        let key = first_key(&store, Table::Packs, id.as_bytes(), 0);
+        delete(&store, Table::Packs, &key);
+        assert_eq!(look(&store).findings, []);
+    }
+    // Of what really lacks something, what links to the whole is kept.
+    edit(&store, id, 60);
+    edit(&store, id, 61);
+    let key = first_key(&store, Table::Packs, id.as_bytes(), 3);
+    delete(&store, Table::Packs, &key);
+    found(&look(&store), Fault::Gap);
+    let aside = mended(&store);
+    assert!(look(&store).is_clean(), "{:?}", look(&store).findings);
+    assert_eq!(aside.scan_keys(Table::Packs, &[]).unwrap().len(), 1);
+    assert_eq!(keys(&store, id), PACKS as usize);
+}
+
+#[test]
+fn what_is_larger_than_allowed_is_told_and_stays() {
+    let (store, documents) = store();
+    add_whole(&store, documents[1]);
+    let before = rows(&store);
+    let mut small = DocumentLimits::default();
+    small.gate.change_bytes = 80;
+    small.gate.document_changes = 1;
+    let report = check(&store, &small, &mut |_| {}).unwrap();
+    let large: Vec<_> = report.findings.iter().filter(|finding| finding.fault == Fault::TooLarge).collect();
+    assert_eq!((large.len(), report.findings.len()), (DOCUMENTS * PACKS as usize + 1, large.len()));
+    assert!(large.iter().all(|finding| finding.remedy == Remedy::Nothing && finding.document.is_some()));
+    assert!(report.is_clean() && !report.is_repairable());
+    let mut aside = |_: &[Write]| panic!("nothing is set aside");
+    mend(&store, &small, [1; 32], &report.findings, &mut aside).unwrap();
+    assert_eq!(rows(&store), before);
+    // A damaged one is damaged, however large.
+    let key = first_key(&store, Table::Packs, documents[0].as_bytes(), 0);
+    flip(&store, Table::Packs, &key, 60);
+    let report = check(&store, &small, &mut |_| {}).unwrap();
+    assert!(report.findings.iter().any(|finding| finding.fault == Fault::Row && finding.key == key));
+}
+
+#[test]
+fn nothing_is_moved_in_a_store_that_does_not_say_whose_it_is() {
+    let (store, documents) = store();
+    let key = first_key(&store, Table::Packs, documents[0].as_bytes(), 1);
+    flip(&store, Table::Packs, &key, 60);
+    store
+        .commit(&[Write::Put { table: Table::Settings, key: b"device".to_vec(), value: vec![1; 31] }])
+        .unwrap();
+    let (report, before) = (look(&store), rows(&store));
+    found(&report, Fault::Row);
+    let identity = report.findings.iter().find(|finding| finding.fault == Fault::Identity).unwrap();
+    assert!(identity.to_string().contains("put a backup of this store in its place"), "{identity}");
+    assert!(!report.is_clean() && !report.is_repairable());
+    let mut aside = |_: &[Write]| panic!("nothing is set aside");
+    mend(&store, &DocumentLimits::default(), [1; 32], &report.findings, &mut aside).unwrap();
+    assert_eq!(rows(&store), before);
 }
 
 #[test]

@@ -21,7 +21,7 @@ use filled::{open, rows};
 use katori_core::check::{Fault, Remedy, Report, check_file, repair};
 use katori_core::document::DocumentLimits;
 use katori_core::engine::StoredEngine;
-use katori_core::store::{OpenError, Storage, Store, Table, Write};
+use katori_core::store::{COPIED, OpenError, PLACE_ROW, Storage, Store, Table, Write};
 use tempfile::TempDir;
 
 fn file() -> (TempDir, PathBuf) {
@@ -96,6 +96,34 @@ fn damaged_rows_are_set_aside_in_a_store_that_is_named() {
     StoredEngine::read(&Store::open(&path).unwrap()).unwrap();
     // Once is enough.
     assert!(repaired(&path).copy.is_none());
+}
+
+/// What can be read may be as it was before the last commit: this device must not go on as if it were not.
+#[test]
+fn a_file_that_was_copied_over_knows_that_it_is_a_copy() {
+    let (_folder, path) = file();
+    let whole = fs::read(&path).unwrap();
+    let mut copied_over = 0;
+    for seed in 0..60 {
+        let mut dice = Dice::new(seed);
+        let mut bytes = whole.clone();
+        let at = 4096 + dice.below(bytes.len() as u64 - 4096) as usize;
+        bytes[at] ^= 1 << dice.below(8);
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("hub.katori");
+        fs::write(&path, &bytes).unwrap();
+        let Ok(report) = check_file(&path, &DocumentLimits::default(), &mut |_| {}) else { continue };
+        let is_copied = report.findings.iter().any(|finding| finding.remedy == Remedy::CopyOver);
+        if !report.is_repairable() {
+            continue;
+        }
+        repaired(&path);
+        let store = Store::open(&path).unwrap();
+        let place = store.get(Table::Settings, PLACE_ROW).unwrap();
+        assert_eq!(place.as_deref(), is_copied.then_some(COPIED), "{seed}");
+        copied_over += u32::from(is_copied);
+    }
+    assert!(copied_over > 3, "{copied_over} of 60 were copied over");
 }
 
 /// Whatever is changed in the file: it is found or means nothing, the file as it was is kept, and what comes of a

@@ -3,11 +3,10 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use katori_core::store::Copied;
+use katori_core::store::{Copied, mark_copied};
 
 use crate::error::HubError;
 use crate::hub::Hub;
-use crate::settings;
 
 impl Hub {
     /// Copies the store into a new file: one moment of it, whole. Nothing waits for it. `progress` is told how far it
@@ -31,7 +30,7 @@ impl Hub {
         let (wanted, is_wanted) = tokio::sync::oneshot::channel::<()>();
         let copying = tokio::task::spawn_blocking(move || {
             let opened = store.get().ok_or(HubError::Closed)?;
-            let copied = opened.backup(path, &[settings::mark_copied()], |copied| {
+            let copied = opened.backup(path, &[mark_copied()], |copied| {
                 // A hub that closes does not wait for a copy.
                 if wanted.is_closed() || store.get().is_none() {
                     return ControlFlow::Break(());

@@ -4,12 +4,9 @@
 use std::collections::BTreeSet;
 
 use katori_acl::ResourceId;
-use katori_core::store::{Place, Storage, StoreError, Table, Write};
+use katori_core::store::{COPIED, PLACE_ROW, Place, Storage, StoreError, Table, Write};
 
 const PORT_ROW: &[u8] = b"net/port";
-const PLACE_ROW: &[u8] = b"net/place";
-/// Stands for the place in a copy of a store: wherever it is opened first, it was never there before.
-const COPIED: &[u8] = b"a copy";
 const RENEW_PREFIX: &[u8] = b"net/renew/";
 
 /// The port of the last start.
@@ -53,12 +50,6 @@ pub(crate) fn renewals(storage: &dyn Storage, place: Place) -> Result<BTreeSet<R
     Ok(renewals)
 }
 
-/// The write by which a copy of a store knows that it is one. The place of the file alone would not do: a file that
-/// is copied over another lies in that one's place.
-pub(crate) fn mark_copied() -> Write {
-    Write::Put { table: Table::Settings, key: PLACE_ROW.to_vec(), value: COPIED.to_vec() }
-}
-
 /// The write that notes a new incarnation as kept.
 pub(crate) fn renewed(document: &ResourceId) -> Write {
     Write::Delete { table: Table::Settings, key: renewal_key(document) }
@@ -74,7 +65,7 @@ fn resource(bytes: &[u8]) -> Option<ResourceId> {
 
 #[cfg(test)]
 mod tests {
-    use katori_core::store::MemoryStore;
+    use katori_core::store::{MemoryStore, mark_copied};
 
     use super::*;
 

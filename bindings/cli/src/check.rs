@@ -137,6 +137,7 @@ fn fault(fault: Fault) -> &'static str {
         Fault::Behind => "behind",
         Fault::Snapshot => "snapshot",
         Fault::History => "history",
+        Fault::TooLarge => "too_large",
         _ => "unknown",
     }
 }

@@ -6,17 +6,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use automerge::{Automerge, ChangeHash};
+use katori_acl::codec::DecodeError;
 use katori_acl::{Access, ResourceId};
 
 use super::finding::{Fault, Finding, Remedy, Report};
 use super::for_each_row;
 use super::rows::Known;
-use crate::document::{Document, DocumentLimits, Stored, Summary};
+use crate::document::{Document, DocumentLimits, Stored, Summary, in_reading_order};
 use crate::engine::check_row;
-use crate::gate::{RawChange, guarded};
+use crate::gate::{GateError, Limits, RawChange, Said, guarded, is_whole, open_stored};
 use crate::identity::Identity;
-use crate::pack::unpack;
-use crate::store::{Storage, StoreError, Table};
+use crate::pack::{PackError, unpack};
+use crate::store::{MAX_SCAN_BYTES, Storage, StoreError, Table};
 use crate::vouch::UnverifiedVouch;
 
 /// The tables whose keys begin with the document that the row is of.
@@ -25,6 +26,8 @@ const CONTENT: [Table; 4] = [Table::Packs, Table::Vouches, Table::Snapshots, Tab
 const PAST_ITS_ROWS: [u8; 80] = [u8::MAX; 80];
 /// The length of a pack's key: the document and a number.
 const PACK_KEY_BYTES: usize = 32 + 8;
+/// How far beyond the limits a pack is still read, to be told from a damaged one.
+const WIDER: usize = 8;
 
 pub(super) fn check(
     storage: &dyn Storage,
@@ -86,6 +89,17 @@ struct Found {
     is_broken: bool,
 }
 
+/// What a pack holds.
+pub(super) enum Unpacked {
+    Changes(Vec<RawChange>),
+    /// It is beyond the limits, and nothing else is wrong with it.
+    TooLarge {
+        changes: Vec<ChangeHash>,
+        /// Which limit.
+        detail: String,
+    },
+}
+
 /// The content of one document.
 pub(super) struct Content<'a> {
     pub(super) storage: &'a dyn Storage,
@@ -132,41 +146,87 @@ impl Content<'_> {
         report: &mut Report,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), StoreError> {
-        for_each_row(
-            self.storage,
-            Table::Packs,
-            self.id.as_bytes(),
-            report,
-            progress,
-            |report, key, value| {
-                found.packs += 1;
-                let fault = match self.unpack(key, value) {
-                    Ok(changes) => {
-                        let count = changes.len();
-                        let linked = linked(changes, &mut found.changes).len();
-                        if linked == count {
-                            return;
-                        }
-                        let detail = format!("{} of {count} changes in it", count - linked);
-                        Finding::of_row(Fault::Gap, Table::Packs, key, detail).with(Remedy::KeepWhatLinks)
+        let (mut rows, mut bytes) = (Vec::new(), 0_usize);
+        let prefix = self.id.as_bytes();
+        for_each_row(self.storage, Table::Packs, prefix, report, progress, |_, key, value| {
+            found.packs += 1;
+            bytes = bytes.saturating_add(key.len() + value.len());
+            if bytes <= MAX_SCAN_BYTES {
+                rows.push((key.to_vec(), value.to_vec()));
+            }
+        })?;
+        if bytes > MAX_SCAN_BYTES {
+            found.is_broken = true;
+            let detail = format!("its history has {bytes} bytes, and {MAX_SCAN_BYTES} are read at most");
+            let finding = Finding::of_document(Fault::TooLarge, self.id, detail);
+            report.add(finding.with(Remedy::Nothing));
+            return Ok(());
+        }
+        for (key, value) in in_reading_order(&rows) {
+            let finding = match self.unpack(key, value) {
+                Ok(Unpacked::Changes(changes)) => {
+                    let count = changes.len();
+                    let linked = linked(changes, &mut found.changes).len();
+                    if linked == count {
+                        continue;
                     }
-                    Err((fault, detail)) => Finding::of_row(fault, Table::Packs, key, detail),
-                };
-                found.is_broken = true;
-                report.add(fault.in_document(self.id));
-            },
-        )
+                    found.is_broken = true;
+                    let detail = format!("{} of {count} changes in it", count - linked);
+                    Finding::of_row(Fault::Gap, Table::Packs, key, detail).with(Remedy::KeepWhatLinks)
+                }
+                Ok(Unpacked::TooLarge { changes, detail }) => {
+                    found.changes.extend(changes);
+                    // A whole document of its own is opened however large it is.
+                    found.is_broken |= !is_whole(value);
+                    Finding::of_row(Fault::TooLarge, Table::Packs, key, detail).with(Remedy::Nothing)
+                }
+                Err((fault, detail)) => {
+                    found.is_broken = true;
+                    Finding::of_row(fault, Table::Packs, key, detail)
+                }
+            };
+            report.add(finding.in_document(self.id));
+        }
+        Ok(())
     }
 
-    /// The changes of a pack.
-    pub(super) fn unpack(&self, key: &[u8], value: &[u8]) -> Result<Vec<RawChange>, (Fault, String)> {
+    /// What a pack holds.
+    pub(super) fn unpack(&self, key: &[u8], value: &[u8]) -> Result<Unpacked, (Fault, String)> {
         if key.len() != PACK_KEY_BYTES {
             return Err((Fault::Key, "it is no number of a pack".to_owned()));
         }
         match guarded("unpacking", || unpack(value, &self.limits.gate)) {
-            Ok(Ok(changes)) => Ok(changes),
-            Ok(Err(error)) => Err((Fault::Row, error.to_string())),
+            Ok(Ok(changes)) => Ok(Unpacked::Changes(changes)),
+            Ok(Err(error)) => {
+                let detail = error.to_string();
+                match self.unpack_beyond(value, &error) {
+                    Some(changes) => Ok(Unpacked::TooLarge { changes, detail }),
+                    None => Err((Fault::Row, detail)),
+                }
+            }
             Err(panic) => Err((Fault::Row, panic.to_string())),
+        }
+    }
+
+    /// The changes of a pack that is refused for its size alone.
+    fn unpack_beyond(&self, value: &[u8], error: &PackError) -> Option<Vec<ChangeHash>> {
+        match error {
+            PackError::Whole(GateError::TooLarge { .. }) => {
+                let hashes = |changes: &[Said<'_>]| changes.iter().map(|change| change.hash).collect();
+                open_stored(value, hashes).ok().map(|(_, changes)| changes)
+            }
+            PackError::Change { error: GateError::TooLarge { .. }, .. }
+            | PackError::Malformed(DecodeError::TooLarge { .. }) => {
+                let limits = wider(&self.limits.gate);
+                let changes = guarded("unpacking", || unpack(value, &limits)).ok()?.ok()?;
+                Some(changes.iter().map(RawChange::hash).collect())
+            }
+            PackError::Whole(_)
+            | PackError::Change { .. }
+            | PackError::Malformed(_)
+            | PackError::Version { .. }
+            | PackError::Inflate
+            | PackError::Digest => None,
         }
     }
 
@@ -284,6 +344,22 @@ impl Content<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Limits that tell what is large from what is damaged, and still bound what is read.
+fn wider(limits: &Limits) -> Limits {
+    Limits {
+        change_bytes: limits.change_bytes.saturating_mul(WIDER),
+        change_operations: limits.change_operations.saturating_mul(WIDER as u64),
+        change_name_bytes: limits.change_name_bytes.saturating_mul(WIDER as u64),
+        change_dependencies: limits.change_dependencies.saturating_mul(WIDER),
+        change_actors: limits.change_actors.saturating_mul(WIDER),
+        actor_bytes: limits.actor_bytes.saturating_mul(WIDER),
+        message_bytes: limits.message_bytes.saturating_mul(WIDER),
+        pack_changes: limits.pack_changes.saturating_mul(WIDER),
+        pack_bytes: limits.pack_bytes.saturating_mul(WIDER),
+        ..limits.clone()
     }
 }
 

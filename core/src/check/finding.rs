@@ -40,6 +40,9 @@ pub enum Fault {
     Snapshot,
     /// Each part of a document's history can be read, and the whole cannot.
     History,
+    /// It is as it was written, and larger than this version takes in. That is no damage: a version with wider bounds
+    /// reads it.
+    TooLarge,
 }
 
 /// What a repair does about it.
@@ -88,10 +91,10 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// Whether something is lost or wrong, and not merely old.
+    /// Whether something is lost or wrong, and not merely old or large.
     #[must_use]
     pub fn is_damage(&self) -> bool {
-        self.fault != Fault::Behind
+        !matches!(self.fault, Fault::Behind | Fault::TooLarge)
     }
 
     pub(super) fn of_database(detail: String, remedy: Remedy) -> Self {
@@ -148,6 +151,7 @@ impl fmt::Display for Finding {
             Fault::Behind => f.write_str("what is shown of it is not up to date")?,
             Fault::Snapshot => f.write_str("a snapshot cannot be used")?,
             Fault::History => f.write_str("its history cannot be opened")?,
+            Fault::TooLarge => f.write_str("it is larger than this version takes in")?,
         }
         match (self.table, self.key.is_empty()) {
             (Some(table), false) => write!(f, " (table {}, key {})", table.name(), hex(&self.key))?,
@@ -209,6 +213,15 @@ impl Report {
     #[must_use]
     pub fn is_repairable(&self) -> bool {
         self.findings.iter().any(|finding| finding.remedy != Remedy::Nothing)
+    }
+
+    /// It is not known whose store this is, so nothing in it can be judged or signed anew: its rows stay as they are.
+    pub(super) fn leave_rows(&mut self) {
+        for finding in &mut self.findings {
+            if finding.remedy != Remedy::CopyOver {
+                finding.remedy = Remedy::Nothing;
+            }
+        }
     }
 
     pub(super) fn add(&mut self, finding: Finding) {

@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::content::{Content, linked};
+use super::content::{Content, Unpacked, linked};
 use super::finding::{Fault, Finding, Remedy, Report};
 use super::rows::{self, Known};
-use crate::document::DocumentLimits;
+use crate::document::{DocumentLimits, in_reading_order};
 use crate::engine::accepted_row;
 use crate::pack::pack;
 use crate::store::{Entry, Storage, StoreError, Table, Write};
@@ -85,13 +85,18 @@ impl Mending<'_> {
 
     /// Of each pack of a document keeps those changes that build on none but what is there.
     fn keep_what_links(&mut self, id: ResourceId) -> Result<(), StoreError> {
-        let (mut present, mut after) = (BTreeSet::new(), None);
-        loop {
-            let page = self.storage.page(Table::Packs, id.as_bytes(), after.as_deref(), 1)?;
-            let Some((key, value)) = page.into_iter().next() else { return Ok(()) };
-            after = Some(key.clone());
-            let content = Content { storage: self.storage, limits: self.limits, id };
-            let Ok(changes) = content.unpack(&key, &value) else { continue };
+        let content = Content { storage: self.storage, limits: self.limits, id };
+        let mut present = BTreeSet::new();
+        let rows = self.storage.scan(Table::Packs, id.as_bytes())?;
+        for (key, value) in in_reading_order(&rows) {
+            let changes = match content.unpack(key, value) {
+                Ok(Unpacked::Changes(changes)) => changes,
+                Ok(Unpacked::TooLarge { changes, .. }) => {
+                    present.extend(changes);
+                    continue;
+                }
+                Err(_) => continue,
+            };
             let count = changes.len();
             let kept = linked(changes, &mut present);
             if kept.len() == count {
@@ -99,8 +104,9 @@ impl Mending<'_> {
             }
             let put = Write::Put { table: Table::Packs, key: key.clone(), value: pack(&kept) };
             let writes = if kept.is_empty() { Vec::new() } else { vec![put] };
-            self.replace(Table::Packs, vec![(key, value)], writes)?;
+            self.replace(Table::Packs, vec![(key.clone(), value.clone())], writes)?;
         }
+        Ok(())
     }
 
     fn rebuild(&mut self, finding: &Finding, known: &Known) -> Result<(), StoreError> {

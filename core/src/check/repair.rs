@@ -11,6 +11,7 @@ use super::{check_file, examine, mend};
 use crate::document::DocumentLimits;
 use crate::store::{
     BackupError, OpenError, Storage, Store, StoreError, Unreadable, Write, beside, copy_what_can_be_read,
+    sync_directory,
 };
 
 /// How often a repair looks again: what is mended in one round uncovers what the next one mends. Three suffice
@@ -47,6 +48,18 @@ pub enum RepairError {
     /// What can be read of it cannot be copied.
     #[error("the repair stopped: {0}; the store is as it was")]
     Copy(#[from] BackupError),
+    /// What could be read of it is in its place, and the disk does not say that this is durable.
+    #[error(
+        "the repair stopped at {} ({source}); what could be read is there, and the store as it was is in the copy \
+         beside it: check the disk, and repair again",
+        path.display()
+    )]
+    Replaced {
+        /// Which.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
     /// A file cannot be moved or made.
     #[error("the repair stopped at {} ({source}); the store is as it was", path.display())]
     File {
@@ -105,13 +118,16 @@ fn is_beneath(finding: &super::Finding) -> bool {
     finding.remedy == Remedy::CopyOver
 }
 
-/// Replaces a damaged file by a new one with what can be read of it.
+/// Replaces a damaged file by a new one with what can be read of it. A power cut leaves one or the other in its place.
 fn copy_over(path: &Path) -> Result<Vec<Unreadable>, RepairError> {
     let damaged = examine(path)?;
     let new = free_name(path, "repaired")?;
     let unreadable = copy_what_can_be_read(&damaged, &new)?;
-    drop(damaged);
     fs::rename(&new, path).map_err(|source| RepairError::File { path: new, source })?;
+    // Held until here, so that nobody begins to write what is being replaced.
+    drop(damaged);
+    // What is committed from now on must not be lost with the name.
+    sync_directory(path).map_err(|source| RepairError::Replaced { path: path.into(), source })?;
     Ok(unreadable)
 }
 

@@ -27,8 +27,7 @@ pub(super) fn check(
     progress: &mut dyn FnMut(u64),
 ) -> Result<Known, StoreError> {
     let identity = Identity::read(storage).unwrap_or_else(|error| {
-        let finding = Finding::of_row(Fault::Identity, Table::Settings, &[], error);
-        report.add(finding.with(Remedy::Nothing));
+        report.add(not_identified(&error.to_string()));
         // Nothing is signed with it: it stands for nobody's device.
         Identity { key: DeviceKey::from_secret([0; 32]), person: PersonId::from_bytes([0; 32]) }
     });
@@ -39,7 +38,7 @@ pub(super) fn check(
     {
         let detail =
             format!("its key is that of {}, which was never a device of this person", device.short());
-        report.add(Finding::of_row(Fault::Identity, Table::Settings, &[], detail).with(Remedy::Nothing));
+        report.add(not_identified(&detail));
     }
     let mut states = BTreeMap::new();
     let mut documents = BTreeMap::new();
@@ -113,6 +112,15 @@ fn records(
         report.add(uncounted(&id));
     }
     Ok(registry)
+}
+
+/// The finding that a store does not say whose it is.
+fn not_identified(why: &str) -> Finding {
+    let detail = format!(
+        "{why}. All other rows are kept as they are: put a backup of this store in its place, or come back on a new one \
+         with the recovery words, and others send what they have of it"
+    );
+    Finding::of_row(Fault::Identity, Table::Settings, &[], detail).with(Remedy::Nothing)
 }
 
 fn uncounted(id: &RecordId) -> Finding {

@@ -22,7 +22,7 @@ use super::{Bits, Document, DocumentLimits, Peer, Turn};
 use crate::gate::{guarded, is_whole};
 use crate::identity::Identity;
 use crate::pack::{PackError, unpack};
-use crate::store::{Storage, StoreError, Table, Write};
+use crate::store::{Entry, Storage, StoreError, Table, Write};
 use crate::version::VersionVector;
 use crate::vouch::{UnverifiedVouch, VouchError};
 
@@ -101,7 +101,7 @@ pub enum LoadError {
 #[derive(Debug, Clone, Default)]
 pub struct Stored {
     state: Option<Vec<u8>>,
-    packs: Vec<(Vec<u8>, Vec<u8>)>,
+    packs: Vec<Entry>,
     vouches: Vec<Vec<u8>>,
     snapshot: Option<Vec<u8>>,
 }
@@ -113,6 +113,15 @@ fn key(document: &ResourceId, rest: &[u8]) -> Vec<u8> {
 /// The key of a document's row of state in [`Table::Documents`].
 fn state_key(document: &ResourceId) -> Vec<u8> {
     key(document, b"state")
+}
+
+/// The rows of a document's packs in the order in which they are read: the last whole document first, for it depends
+/// on nothing.
+pub(crate) fn in_reading_order(packs: &[Entry]) -> impl Iterator<Item = &Entry> {
+    let whole = packs.iter().rposition(|(_, pack)| is_whole(pack));
+    let first = whole.and_then(|place| packs.get(place));
+    let others = packs.iter().enumerate().filter(move |(place, _)| whole != Some(*place));
+    first.into_iter().chain(others.map(|(_, pack)| pack))
 }
 
 impl Stored {
@@ -360,13 +369,11 @@ impl Document {
         let last = document.rows.keys().last().copied();
         document.next_pack = document.next_pack.max(last.map_or(0, |last| last.saturating_add(1)));
         let mut waiting = BTreeMap::new();
-        // The last whole document first: it depends on nothing.
-        let whole = stored.packs.iter().rposition(|(_, pack)| is_whole(pack));
-        if let Some((key, pack)) = whole.and_then(|place| stored.packs.get(place)) {
+        let mut packs = in_reading_order(&stored.packs).peekable();
+        if let Some((key, pack)) = packs.next_if(|(_, pack)| is_whole(pack)) {
             document.place_stored(pack, Some(number(key))).map_err(PackError::Whole)?;
         }
-        let packs = stored.packs.iter().enumerate().filter(|(place, _)| whole != Some(*place));
-        for (_, (_, pack)) in packs {
+        for (_, pack) in packs {
             for change in unpack(pack, &document.limits.gate)? {
                 if document.graph.absent(&change.header().deps).is_empty() {
                     if document.graph.insert(&change).is_err() {

@@ -45,7 +45,8 @@ use super::inflate::Budget;
 use super::{GateError, Limits, RawChange, Said, guarded};
 
 /// Whether these bytes claim to be a whole document.
-pub(crate) fn is_whole(bytes: &[u8]) -> bool {
+#[must_use]
+pub fn is_whole(bytes: &[u8]) -> bool {
     bytes.starts_with(&MAGIC)
 }
 

@@ -8,6 +8,7 @@
 //! [`copy_what_can_be_read`] does the same with a damaged store: in each table it reads from both ends towards the
 //! damage.
 
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -16,8 +17,9 @@ use redb::{ReadTransaction, TableError};
 use thiserror::Error;
 
 use super::connection::{Connection, guarded};
-use super::create::{build, new_private_file};
+use super::create::{build, new_private_file, sync_directory};
 use super::file::{Entries, Store, commit, create_database};
+use super::place::mark_copied;
 use super::redb_errors::{file_error, open_error, store_error};
 use super::{Entry, MAX_VALUE_BYTES, OpenError, StoreError, Table, Write};
 
@@ -114,33 +116,44 @@ impl Store {
 }
 
 impl Store {
-    /// Copies the file byte for byte, as it is, whatever is wrong with it.
+    /// Copies the file byte for byte, as it is, whatever is wrong with it. When this returns the copy is durable.
     ///
     /// # Errors
     /// [`OpenError`]; a file that is there already is left as it is.
     pub fn copy_file(&self, to: impl AsRef<Path>) -> Result<(), OpenError> {
         let to = to.as_ref();
         let failed = |error| file_error(to, error);
-        let length = self.length().map_err(|error| failed(io::Error::other(error)))?;
-        let mut file = new_private_file(to).map_err(|error| {
+        let file = new_private_file(to).map_err(|error| {
             if error.kind() == io::ErrorKind::AlreadyExists {
                 OpenError::AlreadyExists { path: to.into() }
             } else {
                 failed(error)
             }
         })?;
+        let copied = self.copy_bytes(file).and_then(|()| sync_directory(to));
+        if copied.is_err() {
+            // Half a copy is of no use, and takes the room that is missing perhaps.
+            let _ = fs::remove_file(to);
+        }
+        copied.map_err(failed)
+    }
+
+    fn copy_bytes(&self, mut file: File) -> io::Result<()> {
+        let length = self.length().map_err(io::Error::other)?;
         let mut at = 0;
         while at < length {
             let piece = usize::try_from(length - at).unwrap_or(usize::MAX).min(MAX_COPIED_AT_ONCE);
             let mut bytes = vec![0; piece];
-            self.read_file(at, &mut bytes).and_then(|()| file.write_all(&bytes)).map_err(failed)?;
+            self.read_file(at, &mut bytes)?;
+            file.write_all(&bytes)?;
             at += piece as u64;
         }
-        file.sync_all().map_err(failed)
+        file.sync_all()
     }
 }
 
-/// Copies into a new store at `path` every row of a damaged one that can be read, and says what could not be.
+/// Copies into a new store at `path` every row of a damaged one that can be read, and says what could not be. What can
+/// be read may be older than what was committed last, so the new store knows that it is a copy.
 ///
 /// # Errors
 /// [`BackupError`] if nothing can be read, or the copy cannot be written.
@@ -156,6 +169,7 @@ pub(crate) fn copy_what_can_be_read(store: &Store, path: &Path) -> Result<Vec<Un
             let (first, _) = copy.rows(&snapshot, table, true, last.as_deref())?;
             unreadable.push(Unreadable { table, after: last, before: first, detail: error.to_string() });
         }
+        copy.write(&[mark_copied()])?;
         Ok(copy.compacted())
     })
     .map(|()| unreadable)

@@ -92,6 +92,19 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes it durable which files are called what in the directory of this file.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    if cfg!(not(unix)) {
+        return Ok(());
+    }
+    File::open(directory_of(path))?.sync_all()
+}
+
+fn directory_of(path: &Path) -> &Path {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    parent.unwrap_or(Path::new("."))
+}
+
 /// The directory of a store, locked so that two processes do not create one at the same time.
 struct Directory {
     /// None where directories cannot be opened.
@@ -103,8 +116,7 @@ impl Directory {
         if cfg!(not(unix)) {
             return Ok(Directory { handle: None });
         }
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        let handle = File::open(parent.unwrap_or(Path::new("."))).map_err(|error| file_error(path, error))?;
+        let handle = File::open(directory_of(path)).map_err(|error| file_error(path, error))?;
         match handle.try_lock() {
             Err(TryLockError::WouldBlock) => Err(OpenError::Locked { path: path.into() }),
             // Some network file systems have no locks; creating still works there.

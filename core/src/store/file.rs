@@ -23,6 +23,7 @@ use redb::{
 use super::backend::Shared;
 use super::connection::Connection;
 use super::gather::Gathered;
+use super::place::{Place, place_of};
 use super::redb_errors::{file_error, not_a_store, open_error, store_error};
 use super::{
     Entry, KeyBounds, MAX_SCAN_BYTES, OpenError, SCHEMA_VERSION, Storage, StoreError, Table, Write,
@@ -44,17 +45,6 @@ const MUCH_COMMITTED_PERCENT: u64 = 25;
 
 /// What a store without a file is called in errors.
 const UNNAMED: &str = "(a store without a file)";
-
-/// Where a file lies on its disk: a copied or restored store lies somewhere else.
-///
-/// Both numbers are zero where the system has no such thing, and for stores without a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Place {
-    /// The file system.
-    pub device: u64,
-    /// The file in it.
-    pub inode: u64,
-}
 
 /// A store in one file, open in this process alone.
 pub struct Store {
@@ -495,15 +485,4 @@ fn check_schema(path: &Path, database: &Connection) -> Result<(), OpenError> {
         Some(_) => Ok(()),
         None => Err(not_a_store(path, "it is the database of another program")),
     }
-}
-
-#[cfg(unix)]
-fn place_of(metadata: &std::fs::Metadata) -> Place {
-    use std::os::unix::fs::MetadataExt;
-    Place { device: metadata.dev(), inode: metadata.ino() }
-}
-
-#[cfg(not(unix))]
-fn place_of(_: &std::fs::Metadata) -> Place {
-    Place::default()
 }

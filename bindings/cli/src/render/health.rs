@@ -41,8 +41,10 @@ pub(super) fn check(report: &CheckReport) -> String {
     }
     let end = match (report.clean, report.repaired, report.findings.is_empty()) {
         (true, _, true) => "everything is as it should be",
-        (true, true, false) => "repaired; what others have of your documents comes back when you sync",
-        (true, false, false) => "nothing is damaged",
+        (true, true, false) if report.copy.is_some() => {
+            "repaired; what others have of your documents comes back when you sync"
+        }
+        (true, _, false) => "nothing is damaged",
         (false, true, _) => {
             "what could be repaired is; for the rest, sync with your other devices, or use a backup"
         }

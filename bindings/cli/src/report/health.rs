@@ -9,7 +9,7 @@ pub struct BackupReport {
     pub file: String,
     /// How many rows it has.
     pub rows: u64,
-    /// How many bytes those have.
+    /// How large it is, in bytes.
     pub bytes: u64,
 }
 
@@ -17,7 +17,7 @@ pub struct BackupReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindingReport {
     /// What: `database`, `identity`, `key`, `row`, `uncounted`, `orphan`, `standing`, `unfounded`, `gap`, `state`,
-    /// `behind`, `snapshot` or `history`.
+    /// `behind`, `snapshot`, `history` or `too_large`.
     pub fault: String,
     /// In which table.
     pub table: Option<String>,
@@ -29,7 +29,7 @@ pub struct FindingReport {
     pub message: String,
     /// What `--repair` does about it: `set_aside`, `keep_what_links`, `rebuild`, `copy_over` or `nothing`.
     pub remedy: String,
-    /// Whether something is lost or wrong; false for what mends itself.
+    /// Whether something is lost or wrong; false for what mends itself, and for what is only large.
     pub damage: bool,
 }
 
