@@ -10,6 +10,7 @@ mod ledger;
 mod library;
 mod line;
 mod opened;
+mod orphans;
 mod saving;
 mod table;
 
@@ -22,15 +23,18 @@ use std::time::Duration;
 use katori_acl::{Access, ResourceId};
 use katori_core::document::DocumentLimits;
 use katori_core::engine::{Outcome, Task, Work};
+use katori_core::gate::is_whole;
 use katori_core::identity::Identity;
 use katori_core::store::Write;
 use katori_core::wire::Size;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinError;
 use tokio::time::Instant;
 
 use crate::error::HubError;
 use crate::meter;
 use crate::storage::SharedStore;
+use crate::tally::Tally;
 
 use ledger::User;
 pub(crate) use library::Edits;
@@ -40,12 +44,15 @@ pub use opened::{Edit, OpenDocument};
 use saving::Ended;
 pub use saving::Saving;
 pub use table::MemoryStatus;
+use table::{Granted, Slot, Table};
 pub(crate) use table::{Hold, UnderWay};
-use table::{Slot, Table};
 
 /// Size above which a document counts as big. Opening one may take two thousand times its file in memory for a
 /// moment, so big ones are opened one at a time.
 const BIG: Size = Size { changes: 5_000, bytes: 1 << 20 };
+/// Bytes of whole documents above which taking them in is as heavy as that: they have a tenth of the bytes of their
+/// changes.
+const BIG_WHOLE: usize = 100 << 10;
 /// Tasks on documents at the same time where the system does not say how many processors there are, and the fewest
 /// anywhere: one may have to wait for an app that looks at its document.
 const FEWEST_WORKERS: usize = 2;
@@ -60,7 +67,7 @@ pub const REST_AFTER: Duration = Duration::from_mins(1);
 pub(crate) struct Documents {
     table: Arc<Table>,
     library: Arc<Library>,
-    big: Semaphore,
+    big: Arc<Semaphore>,
 }
 
 /// What came of work on a document, which stays in memory until that has been dealt with.
@@ -81,8 +88,10 @@ impl Documents {
         memory: u64,
     ) -> Self {
         let renewals = Mutex::new(renewals);
-        let library = Library { identity, limits, store, edits, renewals, ended: OnceLock::new() };
-        Self { table: Table::new(memory, workers()), library: Arc::new(library), big: Semaphore::new(1) }
+        let (ended, lost, orphans) = (OnceLock::new(), Mutex::default(), Tally::default());
+        let library = Library { identity, limits, store, edits, renewals, orphans, lost, ended };
+        let big = Arc::new(Semaphore::new(1));
+        Self { table: Table::new(memory, workers()), library: Arc::new(library), big }
     }
 
     /// A document, loaded if need be.
@@ -110,7 +119,7 @@ impl Documents {
             .opened
             .get_or_try_init(|| async {
                 let is_big = size.changes > BIG.changes || size.bytes > BIG.bytes;
-                let _one_at_a_time = if is_big { self.big.acquire().await.ok() } else { None };
+                let alone = alone(&self.big, is_big).await;
                 let (library, news) = (Arc::clone(&self.library), Arc::clone(&slot.news));
                 let load = move || {
                     let span = tracing::debug_span!("load", document = %id.short(), changes = size.changes);
@@ -120,7 +129,7 @@ impl Documents {
                     meter::loaded(begun.elapsed());
                     opened
                 };
-                let loaded = tokio::task::spawn_blocking(load).await;
+                let loaded = blocking(alone, load).await;
                 loaded.unwrap_or_else(|error| Err(error.to_string()))
             })
             .await?;
@@ -144,13 +153,19 @@ impl Documents {
     ) -> impl Future<Output = Worked> + Send + 'static {
         // The work says so itself.
         self.table.tell(&id, None);
+        // It waits from now on, and not from when it is first polled: a document that is dropped after this is not the
+        // one that the work is for, and another of the same id is not either.
+        let turn = self.table.turn(id, User::Task, size);
         let documents = Arc::clone(self);
-        async move { documents.carry_out(id, work, size).await }
+        async move { documents.carry_out(id, work, size, turn.await).await }
     }
 
-    async fn carry_out(&self, id: ResourceId, work: Work, size: Size) -> Worked {
-        let Some(granted) = self.table.turn(id, User::Task, size).await else {
-            return Worked { outcome: Outcome::Failed("this was closed".into()), hold: None };
+    async fn carry_out(&self, id: ResourceId, work: Work, size: Size, granted: Option<Granted>) -> Worked {
+        let Some(granted) = granted else {
+            return Worked {
+                outcome: Outcome::Failed("this was closed, or the document dropped".into()),
+                hold: None,
+            };
         };
         // Whoever has nothing of a document at rest is sent its rows as they are.
         let mut work = work;
@@ -173,8 +188,8 @@ impl Documents {
         // Loading is the heavier half of most work: it takes a worker's place as well.
         let outcome = match self.load(id, Arc::clone(&work.access), size, granted.hold.slot()).await {
             Ok(opened) => {
-                let worked =
-                    tokio::task::spawn_blocking(move || meter::task(id, work, |work| opened.work(work)));
+                let alone = alone(&self.big, takes_in_big(&work.task)).await;
+                let worked = blocking(alone, move || meter::task(id, work, |work| opened.work(work)));
                 worked.await.unwrap_or_else(|error| Outcome::Failed(error.to_string()))
             }
             Err(reason) => Outcome::Failed(reason),
@@ -218,6 +233,9 @@ impl Documents {
     }
 
     /// Local edits up to this number are durable. Returns a write to be made, if there is one.
+    ///
+    /// The id says of which document in memory: the engine begins nothing on one that was dropped and is here again
+    /// before the removal of the first is durable, and commits are durable in their order.
     pub(crate) fn durable(&self, id: ResourceId, number: u64) -> Option<Write> {
         self.table.get(&id)?.durable(number);
         let renewed = self.library.renewals().remove(&id);
@@ -244,17 +262,23 @@ impl Documents {
         }
     }
 
-    /// Waits until every edit so far is durable, or cannot be; says of which documents they are not.
-    pub(crate) async fn saved(&self) -> BTreeSet<ResourceId> {
-        let mut unsaved = BTreeSet::new();
-        for opened in self.table.loaded() {
-            let saving = opened.saving_everything();
+    /// Waits until every edit so far is durable, or cannot be: [`unsaved`](Self::unsaved) and
+    /// [`take_lost`](Self::take_lost) say which are not.
+    pub(crate) async fn saved(&self) {
+        let loaded = self.table.loaded();
+        // All from the same moment, so that no edit is missed while another is waited for.
+        let savings: Vec<_> = loaded.iter().map(|opened| (opened.id(), opened.saving_everything())).collect();
+        drop(loaded);
+        for (id, saving) in savings {
             if let Err(error) = saving.await {
-                tracing::warn!(document = %opened.id().short(), %error, "edits were not saved");
-                unsaved.insert(opened.id());
+                tracing::warn!(document = %id.short(), %error, "edits were not saved");
             }
         }
-        unsaved
+    }
+
+    /// Documents of which edits were lost to a fault since this was asked last.
+    pub(crate) fn take_lost(&self) -> BTreeSet<ResourceId> {
+        std::mem::take(&mut *self.library.lost())
     }
 
     /// Documents with edits that are not durable yet.
@@ -275,7 +299,76 @@ impl Documents {
     }
 }
 
+/// Whether a task takes in whole documents that are big.
+fn takes_in_big(task: &Task) -> bool {
+    let Task::Ingest(batches) = task else { return false };
+    let packs = batches.iter().flat_map(|(_, batch)| &batch.packs);
+    packs.filter(|pack| is_whole(pack)).map(Vec::len).sum::<usize>() > BIG_WHOLE
+}
+
+/// What only one may have at a time, if this is big.
+async fn alone(big: &Arc<Semaphore>, is_big: bool) -> Option<OwnedSemaphorePermit> {
+    if is_big { Arc::clone(big).acquire_owned().await.ok() } else { None }
+}
+
+/// Does something on a thread for what takes long. It goes on if nobody waits for it any more, and it is alone until it
+/// ends.
+async fn blocking<R: Send + 'static>(
+    alone: Option<OwnedSemaphorePermit>,
+    work: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, JoinError> {
+    let work = move || {
+        let result = work();
+        drop(alone);
+        result
+    };
+    tokio::task::spawn_blocking(work).await
+}
+
 /// Tasks at the same time.
 fn workers() -> usize {
     available_parallelism().map_or(FEWEST_WORKERS, |processors| processors.get().max(FEWEST_WORKERS))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use katori_acl::DeviceId;
+    use katori_core::document::Batch;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_any_more_is_alone_until_it_ends() {
+        let big = Arc::new(Semaphore::new(1));
+        assert!(alone(&big, false).await.is_none());
+        let (begun, has_begun) = mpsc::channel();
+        let (end, may_end) = mpsc::channel::<()>();
+        let permit = alone(&big, true).await;
+        let working = tokio::spawn(blocking(permit, move || {
+            begun.send(()).unwrap();
+            may_end.recv().unwrap();
+        }));
+        let has_begun = tokio::task::spawn_blocking(move || has_begun.recv().unwrap());
+        has_begun.await.unwrap();
+        working.abort();
+        assert!(working.await.unwrap_err().is_cancelled());
+        assert_eq!(big.available_permits(), 0, "it goes on");
+        end.send(()).unwrap();
+        assert!(alone(&big, true).await.is_some());
+    }
+
+    #[test]
+    fn a_big_whole_document_is_taken_in_alone() {
+        let pack = |first: &[u8], bytes| [first, &vec![0; bytes]].concat();
+        let ingest = |packs| {
+            let batch = Batch { packs, ..Batch::default() };
+            Task::Ingest(vec![(DeviceId::from_bytes([1; 32]), batch)])
+        };
+        let whole = [0x85, 0x6f, 0x4a, 0x83];
+        assert!(takes_in_big(&ingest(vec![pack(&whole, BIG_WHOLE)])));
+        assert!(!takes_in_big(&ingest(vec![pack(&whole, BIG_WHOLE / 2), pack(&[1], BIG_WHOLE)])));
+        assert!(!takes_in_big(&Task::Flush));
+    }
 }

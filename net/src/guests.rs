@@ -1,6 +1,6 @@
 //! Who may connect: devices that are known here, and, for joining, anybody, few at a time.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -11,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::address::device_of;
 use crate::greeting::{CloseCode, JOIN_ALPN};
+use crate::tally::{Tally, TallyPlace};
 
 /// The time over which attempts to join and introductions are counted.
 const JOIN_WINDOW: Duration = Duration::from_mins(1);
@@ -198,48 +199,6 @@ impl JoinGate {
     }
 }
 
-/// Counts what each of many has open, so that one cannot take up the room for all.
-#[derive(Debug)]
-struct Tally<K: Ord>(Arc<Mutex<BTreeMap<K, usize>>>);
-
-/// A place in a tally.
-#[derive(Debug)]
-struct TallyPlace<K: Ord> {
-    key: K,
-    counts: Arc<Mutex<BTreeMap<K, usize>>>,
-}
-
-impl<K: Ord> Default for Tally<K> {
-    fn default() -> Self {
-        Self(Arc::default())
-    }
-}
-
-impl<K: Ord + Copy> Tally<K> {
-    /// A place for one that has fewer than so many.
-    fn enter(&self, key: K, most: usize) -> Option<TallyPlace<K>> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(key).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(TallyPlace { key, counts: Arc::clone(&self.0) })
-    }
-}
-
-impl<K: Ord> Drop for TallyPlace<K> {
-    fn drop(&mut self) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.key);
-            }
-        }
-    }
-}
-
 /// Counts the connections of each device that have not been greeted yet.
 #[derive(Debug, Default)]
 pub(crate) struct Greetings(Tally<DeviceId>);
@@ -306,8 +265,8 @@ mod tests {
         assert_eq!(one, same, "one network");
         assert!(gate.arrive(device(200), one).is_some(), "others find room");
         drop(held);
-        assert!(gate.silent_devices.0.lock().unwrap().is_empty());
-        assert!(gate.silent_sources.0.lock().unwrap().is_empty());
+        assert!(gate.silent_devices.is_empty());
+        assert!(gate.silent_sources.is_empty());
     }
 
     #[test]
@@ -329,6 +288,6 @@ mod tests {
         assert!(greetings.enter(one).is_none() && greetings.enter(other).is_some());
         drop(held);
         assert!(greetings.enter(one).is_some());
-        assert!(greetings.0.0.lock().unwrap().is_empty());
+        assert!(greetings.0.is_empty());
     }
 }

@@ -15,6 +15,7 @@ mod pace;
 mod randomness;
 mod settings;
 mod sought;
+mod tally;
 
 mod endpoint;
 mod guests;

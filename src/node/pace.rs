@@ -15,6 +15,9 @@ use crate::who::Who;
 pub struct FlushReport {
     /// Documents with edits that are not durable on this device yet. Nothing else can be lost when the app ends.
     pub unsaved: Vec<DocumentId>,
+    /// Documents of which edits were lost to a fault in this program before they were durable, since the last flush.
+    /// They show what was durable; edit them again.
+    pub lost: Vec<DocumentId>,
     /// The devices that are connected.
     pub peers: Vec<PeerFlushReport>,
 }
@@ -34,7 +37,9 @@ impl FlushReport {
     /// Whether every edit is durable here, and with every device that is connected.
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.unsaved.is_empty() && self.peers.iter().all(|peer| !peer.is_comparing && peer.behind.is_empty())
+        self.unsaved.is_empty()
+            && self.lost.is_empty()
+            && self.peers.iter().all(|peer| !peer.is_comparing && peer.behind.is_empty())
     }
 }
 
@@ -62,14 +67,14 @@ impl Node {
     /// # Errors
     /// [`Error::Hub`] if the node was closed.
     pub async fn flush(&self, within: Duration) -> Result<FlushReport, Error> {
-        let Flushed { unsaved, peers } = self.hub().flush(within).await?;
+        let Flushed { unsaved, lost, peers } = self.hub().flush(within).await?;
         let names = self.base().names.get();
         let peer = |peer: katori_net::PeerFlush| PeerFlushReport {
             who: names.device(peer.device),
             is_comparing: peer.is_comparing,
             behind: peer.behind,
         };
-        Ok(FlushReport { unsaved, peers: peers.into_iter().map(peer).collect() })
+        Ok(FlushReport { unsaved, lost, peers: peers.into_iter().map(peer).collect() })
     }
 
     /// Caps what each peer is sent, in bytes a second; nothing lifts the cap. Counts at once, until it is set again or

@@ -1,20 +1,20 @@
 //! The figures of a hub, as text for Prometheus over HTTP.
 //!
-//! Whoever can connect may read them: nothing is asked. They name no document, person or device, but say how much goes
-//! on, so they are meant for this machine alone.
+//! Whoever can connect may read them: nothing is asked but that it was meant to be this machine ([`names_an_address`]).
+//! They name no document, person or device, but say how much goes on, so they are meant for this machine alone.
 
 use std::convert::Infallible;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HOST, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use katori::Node;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -101,6 +101,10 @@ async fn answer(
     figures: PrometheusHandle,
     node: Node,
 ) -> Result<Response<Full<Bytes>>, io::Error> {
+    if !names_an_address(&request) {
+        let text = "ask by this machine's address or as localhost: a name may be another's\n";
+        return Ok(plain(StatusCode::MISDIRECTED_REQUEST, text.to_owned()));
+    }
     if request.uri().path() != "/metrics" {
         return Ok(plain(StatusCode::NOT_FOUND, "the figures are at /metrics\n".to_owned()));
     }
@@ -114,10 +118,46 @@ async fn answer(
     Ok(plain(StatusCode::OK, figures.render()))
 }
 
+/// Whether whoever asks meant this machine by an address or as `localhost`. A web page can have a name of its own lead
+/// here, and would then be let read the answer.
+fn names_an_address<B>(request: &Request<B>) -> bool {
+    let named = request.headers().get(HOST).and_then(|host| Uri::try_from(host.as_bytes()).ok());
+    let Some(host) = request.uri().host().or(named.as_ref().and_then(Uri::host)) else { return false };
+    let address = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    address.parse::<IpAddr>().is_ok() || host.eq_ignore_ascii_case("localhost")
+}
+
 fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_answered(target: &str, host: Option<&str>) -> bool {
+        let request = host.into_iter().fold(Request::get(target), |request, host| request.header(HOST, host));
+        names_an_address(&request.body(()).unwrap())
+    }
+
+    #[test]
+    fn only_who_asks_by_an_address_is_answered() {
+        for host in
+            ["127.0.0.1:9100", "127.0.0.1", "[::1]:9100", "192.168.1.7:9100", "localhost:9100", "LocalHost"]
+        {
+            assert!(is_answered("/metrics", Some(host)), "{host}");
+        }
+        for host in
+            ["evil.example:9100", "127.0.0.1.evil.example", "localhost.evil.example", "", "a b", "::1"]
+        {
+            assert!(!is_answered("/metrics", Some(host)), "{host}");
+        }
+        assert!(!is_answered("/metrics", None));
+        assert!(!is_answered("http://evil.example/metrics", Some("127.0.0.1:9100")));
+        assert!(is_answered("http://127.0.0.1:9100/metrics", Some("127.0.0.1:9100")));
+    }
 }

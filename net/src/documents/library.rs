@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use katori_acl::{Access, ResourceId};
+use katori_acl::{Access, DeviceId, ResourceId};
 use katori_core::document::{Document, DocumentLimits, Stored};
 use katori_core::engine::{Outcome, Task};
 use katori_core::identity::Identity;
@@ -13,6 +13,7 @@ use super::saving::Ended;
 use super::table::Hold;
 use crate::randomness::random;
 use crate::storage::SharedStore;
+use crate::tally::Tally;
 
 /// Documents that apps have edited since the engine was last told, each kept in memory until it is. Edits are told by
 /// the document, not one by one, so however fast they come this stays small.
@@ -51,6 +52,10 @@ pub(super) struct Library {
     pub(super) edits: Arc<Edits>,
     /// Documents to be written under a new incarnation.
     pub(super) renewals: Mutex<BTreeSet<ResourceId>>,
+    /// The documents that stay in memory for what each peer sent.
+    pub(super) orphans: Tally<DeviceId>,
+    /// Documents of which edits were lost to a fault, and nobody has asked since.
+    pub(super) lost: Mutex<BTreeSet<ResourceId>>,
     /// The hub has ended, or its store has.
     pub(super) ended: OnceLock<Ended>,
 }
@@ -79,6 +84,10 @@ impl Library {
 
     pub(super) fn renewals(&self) -> MutexGuard<'_, BTreeSet<ResourceId>> {
         self.renewals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn lost(&self) -> MutexGuard<'_, BTreeSet<ResourceId>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A document with nothing in it, for those who hold on to one whose content was removed.

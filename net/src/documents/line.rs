@@ -51,6 +51,18 @@ impl<T> Line<T> {
         self.waiting.len()
     }
 
+    /// Sends away who is not to wait any longer.
+    pub(super) fn retain(&mut self, mut may_stay: impl FnMut(&T) -> bool) {
+        let by_age = &mut self.by_age;
+        self.waiting.retain(|rank, what| {
+            let stays = may_stay(what);
+            if !stays {
+                by_age.remove(&rank.2);
+            }
+            stays
+        });
+    }
+
     fn next_rank(&self) -> Option<Rank> {
         // Opening takes nobody's place, so it waits for nobody's age.
         let first = self.waiting.keys().next().copied()?;
@@ -91,6 +103,16 @@ mod tests {
         line.join(Urgency::Other, (1 << 15) + 1, "as small");
         assert_eq!(order(&mut line), ["opening", "open", "loaded", "small", "as small", "big"]);
         assert_eq!(line.len(), 0);
+    }
+
+    #[test]
+    fn who_is_sent_away_has_no_turn() {
+        let mut line = Line::default();
+        for number in 0..20 {
+            line.join(Urgency::Other, 1, if number % 2 == 0 { "even" } else { "odd" });
+        }
+        line.retain(|what| *what == "odd");
+        assert_eq!((line.len(), order(&mut line)), (10, vec!["odd"; 10]));
     }
 
     #[test]

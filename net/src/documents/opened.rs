@@ -3,7 +3,6 @@
 //! A panic while the document is being changed leaves it in doubt, so it is read again from the store before
 //! anybody uses it. What was not durable by then is lost, and whoever waits for it is told so.
 
-use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +11,7 @@ use std::time::SystemTime;
 
 use automerge::ChangeHash;
 use automerge::transaction::Transaction;
-use katori_acl::{Access, DeviceId, ResourceId};
+use katori_acl::{Access, ResourceId};
 use katori_core::document::{Document, EditError, Edited, Shown};
 use katori_core::engine::{Outcome, Task, Work};
 use katori_core::gate::Opened as OpenedFile;
@@ -23,6 +22,7 @@ use tokio::sync::watch;
 
 use super::cost;
 use super::library::Library;
+use super::orphans::Orphans;
 use super::saving::{Ended, Progress, Saving};
 use super::table::Hold;
 use crate::meter;
@@ -46,7 +46,7 @@ pub(super) struct Opened {
     flushing: Mutex<Option<(u64, u64)>>,
     watched: AtomicBool,
     /// Peers that sent changes which wait for others, and which are nowhere but in memory.
-    orphans_of: Mutex<BTreeSet<DeviceId>>,
+    orphans: Mutex<Orphans>,
     /// Bytes of memory it takes, about.
     cost: AtomicU64,
 }
@@ -86,7 +86,7 @@ impl Opened {
             edits: AtomicU64::new(0),
             flushing: Mutex::new(None),
             watched: AtomicBool::new(false),
-            orphans_of: Mutex::default(),
+            orphans: Mutex::default(),
             cost: AtomicU64::new(cost::cost(size)),
         })
     }
@@ -99,7 +99,7 @@ impl Opened {
     /// Whether it must stay in memory although nobody uses it: something of it is nowhere else, or somebody wants to
     /// hear what happens to it.
     pub(super) fn stays(&self) -> bool {
-        self.watched.load(Ordering::Relaxed) || self.has_unsaved() || !self.orphans_of().is_empty()
+        self.watched.load(Ordering::Relaxed) || self.has_unsaved() || !self.orphans().is_empty()
     }
 
     /// Whether there are edits that are not durable.
@@ -107,8 +107,8 @@ impl Opened {
         self.edits.load(Ordering::Acquire) > self.progress.borrow().durable
     }
 
-    fn orphans_of(&self) -> MutexGuard<'_, BTreeSet<DeviceId>> {
-        self.orphans_of.lock().unwrap_or_else(PoisonError::into_inner)
+    fn orphans(&self) -> MutexGuard<'_, Orphans> {
+        self.orphans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn id(&self) -> ResourceId {
@@ -149,6 +149,9 @@ impl Opened {
                 document.assume_behind();
                 document.set_watched(self.watched.load(Ordering::Relaxed));
                 *state = State::new(document);
+                if self.has_unsaved() {
+                    self.library.lost().insert(self.id);
+                }
                 self.edits.store(0, Ordering::Release);
                 self.progress.send_modify(Progress::begin_anew);
             }
@@ -168,7 +171,7 @@ impl Opened {
                 return Outcome::Failed(reason.clone());
             }
             if let Task::ForgetOrphans(peers) = &work.task {
-                self.orphans_of().retain(|peer| !peers.contains(peer));
+                self.orphans().forget(peers);
             }
             let outcome = work.task.run(&mut state.document, work.access);
             if let Outcome::Done(done) = &outcome {
@@ -177,8 +180,11 @@ impl Opened {
                     let size = Size { changes: done.summary.changes, bytes: done.summary.bytes };
                     self.cost.store(cost::cost(size), Ordering::Relaxed);
                 }
-                let waiting = done.ingested.iter().filter(|report| report.orphans > 0);
-                self.orphans_of().extend(waiting.filter_map(|report| report.from));
+                for report in done.ingested.iter().filter(|report| report.orphans > 0) {
+                    if let Some(peer) = report.from {
+                        self.orphans().note(peer, &self.library.orphans);
+                    }
+                }
                 meter::done(done);
                 if let Some(number) = done.flushed {
                     let generation = self.progress.borrow().generation;
@@ -224,7 +230,10 @@ impl Opened {
     }
 
     pub(super) fn saving_everything(&self) -> Saving {
-        self.saving(self.edits.load(Ordering::Acquire))
+        let progress = self.progress.subscribe();
+        // The generation first: numbers of an earlier one are answered for in any case.
+        let generation = progress.borrow().generation;
+        Saving::new(self.id, generation, self.edits.load(Ordering::Acquire), progress)
     }
 
     pub(super) fn snapshot(&self) -> Option<Write> {

@@ -194,11 +194,17 @@ impl Table {
         }
     }
 
-    /// Waits for a turn to use a document of this size; nothing if the hub closes.
-    pub(super) async fn turn(self: &Arc<Self>, id: ResourceId, user: User, size: Size) -> Option<Granted> {
+    /// Waits in line, from now on, for a turn to use a document of this size; nothing if the hub closes, or of a task
+    /// if the document is removed.
+    pub(super) fn turn(
+        self: &Arc<Self>,
+        id: ResourceId,
+        user: User,
+        size: Size,
+    ) -> impl Future<Output = Option<Granted>> + Send + use<> {
         let (turn, granted) = oneshot::channel();
         self.change(|inner, _| inner.join(Job { id, cost: cost(size), user, turn }));
-        granted.await.ok()
+        async move { granted.await.ok() }
     }
 
     /// A document that is in memory.
@@ -213,8 +219,10 @@ impl Table {
         }
     }
 
+    /// Removes a document, and the tasks that wait for it: they are not for another that is loaded in its place.
     pub(super) fn remove(self: &Arc<Self>, id: &ResourceId) -> Option<Arc<Slot>> {
         self.change(|inner, _| {
+            inner.line.retain(|job| job.id != *id || job.user == User::App);
             let slot = inner.ledger.remove(id)?;
             // Under the lock: whoever is loading it looks at this when it is loaded.
             slot.dropped.store(true, Ordering::Release);
@@ -357,5 +365,25 @@ impl Recent {
 
     fn has(&self, id: &ResourceId) -> bool {
         self.all.contains(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_waits_for_a_document_is_not_for_the_one_after_it() {
+        let (table, id) = (Table::new(1 << 20, 1), ResourceId::from_bytes([1; 32]));
+        let turn = |user| table.turn(id, user, Size::default());
+        let working = turn(User::Task).await.unwrap();
+        let (waiting, other) = (turn(User::Task), turn(User::App));
+        assert_eq!(table.status().waiting, 1);
+        let before = table.remove(&id).unwrap();
+        drop(working);
+        assert!(waiting.await.is_none());
+        assert!(Arc::ptr_eq(&other.await.unwrap().hold.slot, &before), "it had its turn before");
+        let next = turn(User::Task).await.unwrap();
+        assert!(!Arc::ptr_eq(&next.hold.slot, &before));
     }
 }

@@ -19,6 +19,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub struct Flushed {
     /// Documents with edits that are not durable here. Nothing else can be lost when the app ends.
     pub unsaved: Vec<ResourceId>,
+    /// Documents of which edits were lost to a fault in this program before they were durable, since the last flush.
+    /// They show what was durable; whoever waited for such an edit was told so.
+    pub lost: Vec<ResourceId>,
     /// The devices that are connected, and what each has.
     pub peers: Vec<PeerFlush>,
 }
@@ -39,6 +42,11 @@ impl Flushed {
     /// enough.
     #[must_use]
     pub fn is_complete(&self) -> bool {
+        self.lost.is_empty() && self.is_at_an_end()
+    }
+
+    /// Whether waiting would change nothing.
+    fn is_at_an_end(&self) -> bool {
         self.unsaved.is_empty() && self.peers.iter().all(|peer| !peer.is_comparing && peer.behind.is_empty())
     }
 }
@@ -62,8 +70,10 @@ impl Hub {
         loop {
             let peers = self.ask(behind).await?;
             let unsaved: Vec<ResourceId> = self.0.documents.unsaved().into_iter().collect();
-            let flushed = Flushed { unsaved, peers };
-            if flushed.is_complete() {
+            let mut flushed = Flushed { unsaved, lost: Vec::new(), peers };
+            if flushed.is_at_an_end() || Instant::now() >= deadline {
+                // Only now: what is taken is told to nobody else.
+                flushed.lost.extend(self.0.documents.take_lost());
                 return Ok(flushed);
             }
             let news = async {
@@ -78,10 +88,8 @@ impl Hub {
             };
             // Not everything that helps is an event.
             let look_again = (Instant::now() + LOOK_AGAIN).min(deadline);
-            match timeout_at(look_again, news).await {
-                Ok(false) => return Err(HubError::Closed),
-                Err(_) if Instant::now() >= deadline => return Ok(flushed),
-                Ok(true) | Err(_) => {}
+            if let Ok(false) = timeout_at(look_again, news).await {
+                return Err(HubError::Closed);
             }
         }
     }

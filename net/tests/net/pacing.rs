@@ -56,6 +56,28 @@ async fn a_flush_with_nobody_there_ends_when_all_is_durable() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_flush_says_what_a_fault_has_cost() {
+    let (ana, _ben, document) = pair_with(Role::Write).await;
+    // Edits are gathered for a while, so that the next is not durable when the fault comes up.
+    ana.hub().set_background(true).await;
+    edit(&ana, document, "two").await;
+    assert!(ana.hub().flush(DEADLINE).await.unwrap().is_complete());
+    ana.put(document, "milk", "three").await;
+    let open = ana.document(document).await;
+    let faulty = tokio::task::spawn_blocking(move || {
+        drop(open.edit(|edit| edit.put(ROOT, "milk", "four")).unwrap());
+        drop(open.edit::<(), automerge::AutomergeError>(|_| panic!("in the middle of an edit")));
+    });
+    assert!(faulty.await.unwrap_err().is_panic());
+    let flushed = ana.hub().flush(DEADLINE).await.unwrap();
+    assert!(!flushed.is_complete() && flushed.unsaved.is_empty(), "{flushed:?}");
+    assert_eq!(flushed.lost, [document]);
+    ana.shows(document, "milk", "three").await;
+    // It is said once.
+    assert!(ana.hub().flush(DEADLINE).await.unwrap().is_complete());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flush_says_who_has_not_got_what() {
     let (ana, mut ben, document) = pair_with(Role::Write).await;
     let device = ben.hub().device();

@@ -22,7 +22,8 @@ impl Executor {
             comparing: peer.is_comparing,
             behind: ids(&peer.behind),
         });
-        let (complete, unsaved) = (flushed.is_complete(), ids(&flushed.unsaved));
-        Ok(Response::Flushed(FlushedReport { complete, unsaved, peers: peers.collect() }))
+        let complete = flushed.is_complete();
+        let (unsaved, lost) = (ids(&flushed.unsaved), ids(&flushed.lost));
+        Ok(Response::Flushed(FlushedReport { complete, unsaved, lost, peers: peers.collect() }))
     }
 }

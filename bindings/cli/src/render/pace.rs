@@ -5,9 +5,16 @@ use crate::report::FlushedReport;
 
 pub(super) fn flushed(report: &FlushedReport) -> String {
     let mut lines = Vec::new();
-    if report.unsaved.is_empty() {
+    if !report.lost.is_empty() {
+        let lost = counted_u64(report.lost.len() as u64, "document");
+        lines.push(format!(
+            "edits of {lost} were lost to a fault in the hub; what was saved before is shown, edit again: {}",
+            report.lost.join(", ")
+        ));
+    }
+    if report.unsaved.is_empty() && report.lost.is_empty() {
         lines.push("everything is saved here".to_owned());
-    } else {
+    } else if !report.unsaved.is_empty() {
         let unsaved = counted_u64(report.unsaved.len() as u64, "document");
         lines.push(format!("edits of {unsaved} are not saved yet: {}", report.unsaved.join(", ")));
     }

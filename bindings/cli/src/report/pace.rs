@@ -11,6 +11,8 @@ pub struct FlushedReport {
     pub complete: bool,
     /// Documents with edits that are not durable on this device.
     pub unsaved: Vec<String>,
+    /// Documents of which edits were lost to a fault in the hub.
+    pub lost: Vec<String>,
     /// The devices that are connected.
     pub peers: Vec<FlushedPeerReport>,
 }

@@ -7,8 +7,12 @@ use crate::store::Store;
 
 fn ask(url: &str, path: &str) -> String {
     let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics")).unwrap();
+    ask_host(address, address, path)
+}
+
+fn ask_host(address: &str, host: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -37,6 +41,10 @@ fn a_hub_shows_its_figures_and_names_nobody() {
     }
     assert!(!figures.contains(me) && !figures.contains("groceries"));
     assert!(ask(url, "/").starts_with("HTTP/1.1 404"));
+    // As a web page would whose name was made to lead here.
+    let address = url.strip_prefix("http://").and_then(|rest| rest.strip_suffix("/metrics")).unwrap();
+    let refused = ask_host(address, "page.example", "/metrics");
+    assert!(refused.starts_with("HTTP/1.1 421") && !refused.contains("katori_"), "{refused}");
 }
 
 #[test]
