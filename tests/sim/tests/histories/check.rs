@@ -386,14 +386,14 @@ impl History {
         }
         let accepted = self.accepted.get(&device).cloned().unwrap_or_default();
         let shown: BTreeSet<String> = self.world.keys(device, self.document).into_iter().collect();
-        for (token, forms) in accepted.iter().filter(|(token, _)| !shown.contains(*token)) {
-            // It, or the same work applied again, was named itself, or all of it rests on something that was.
+        for (token, origins) in accepted.iter().filter(|(token, _)| !shown.contains(*token)) {
+            // It, or the same work applied again, was named itself, or it was made on top of something that was.
             let bears = |change: &&RawChange| {
                 change.bytes().windows(token.len()).any(|window| window == token.as_bytes())
             };
             let excluded =
                 changes.iter().filter(bears).any(|change| self.ever_excluded.contains(&change.hash()))
-                    || forms.iter().all(|form| oracle::rests_on(facts, form, &self.ever_excluded));
+                    || origins.iter().all(|origin| oracle::rests_on(facts, origin, &self.ever_excluded));
             if !excluded {
                 return Err(("lost", format!("{} lost {token}, which it had accepted", self.name(device))));
             }

@@ -30,7 +30,7 @@ pub(crate) struct History {
     pub(crate) copies: BTreeMap<DeviceIndex, Automerge>,
     /// What hostile devices made, and which of them.
     pub(crate) made_by_rogues: Vec<(DeviceIndex, RawChange)>,
-    /// What each honest device has accepted while it held Write, and the changes in which it did.
+    /// What each honest device has accepted while it held Write, and the changes in which that was first made.
     pub(crate) accepted: BTreeMap<DeviceIndex, BTreeMap<String, BTreeSet<ChangeHash>>>,
     /// What somebody said was to stay out, whether or not it still counts.
     pub(crate) ever_excluded: BTreeSet<ChangeHash>,
@@ -169,8 +169,8 @@ impl History {
         self.world.device_role(device, self.document, device)
     }
 
-    /// What a device shows by the hand of somebody honest, each work with the changes that it comes from: what a
-    /// hostile device applied again is its own word.
+    /// What a device shows by the hand of somebody honest, each work with the changes in which it was first made: what
+    /// a hostile device applied again is its own word.
     fn honest_work(&mut self, device: DeviceIndex) -> BTreeMap<String, BTreeSet<ChangeHash>> {
         let hostile: Vec<_> =
             self.hostile.clone().into_iter().map(|one| self.world.device(one).id()).collect();
@@ -183,15 +183,15 @@ impl History {
         let by_honest = |change: &&automerge::Change| {
             hostile.iter().all(|one| !change.actor_id().to_bytes().starts_with(one.as_bytes()))
         };
-        let forms = |token: &str| {
+        let origins = |token: &str| {
             let bears = |change: &&automerge::Change| {
                 change.raw_bytes().windows(token.len()).any(|window| window == token.as_bytes())
             };
             let forms = changes.iter().filter(by_honest).filter(bears).map(automerge::Change::hash);
-            forms.flat_map(|hash| [Some(hash), original.get(&hash).copied()]).flatten().collect()
+            forms.map(|hash| original.get(&hash).copied().unwrap_or(hash)).collect()
         };
-        let work = shown.map(|token| (token.clone(), forms(&token)));
-        work.filter(|(_, forms): &(_, BTreeSet<_>)| !forms.is_empty()).collect()
+        let work = shown.map(|token| (token.clone(), origins(&token)));
+        work.filter(|(_, origins): &(_, BTreeSet<_>)| !origins.is_empty()).collect()
     }
 
     /// Whoever may write stands behind what it shows, and does so no more once it may not.
@@ -200,8 +200,8 @@ impl History {
             if self.holds(device) && self.role(device) >= Some(Role::Write) {
                 let accepted = self.honest_work(device);
                 let before = self.accepted.entry(device).or_default();
-                for (token, forms) in accepted {
-                    before.entry(token).or_default().extend(forms);
+                for (token, origins) in accepted {
+                    before.entry(token).or_default().extend(origins);
                 }
             } else {
                 self.accepted.remove(&device);
