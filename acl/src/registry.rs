@@ -347,8 +347,9 @@ impl Registry {
         self.resources.get(&resource)?.ever_granted(audiences.flatten())
     }
 
-    /// Of what a resource is one, by its genesis.
-    fn genesis_class(&self, resource: &ResourceId) -> Option<AccessClass> {
+    /// Of which class a resource was when nothing but its genesis was known of it.
+    #[must_use]
+    pub fn genesis_class(&self, resource: &ResourceId) -> Option<AccessClass> {
         match self.resources.get(resource) {
             Some(set) => Some(set.class()),
             None => self.dormant.class_of(resource),

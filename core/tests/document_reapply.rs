@@ -8,11 +8,11 @@ mod replica;
 mod scene;
 
 use automerge::marks::{ExpandMark, Mark};
-use automerge::transaction::Transactable;
-use automerge::{ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
+use automerge::transaction::{CommitOptions, Transactable};
+use automerge::{ActorId, Automerge, ChangeHash, ObjId, ObjType, ROOT, ReadDoc, ScalarValue};
 use katori_acl::{RecordId, Role};
 use katori_core::document::{HeldReason, Rule, Turn};
-use katori_core::gate::RawChange;
+use katori_core::gate::{Limits, RawChange, inspect};
 
 use replica::{Replica, actor, assert_equal, deliver, forge, sync, sync_all, text, vouch};
 use scene::{Device, Scene};
@@ -302,20 +302,28 @@ fn a_deletion_takes_only_what_it_took_then() {
     assert_eq!(forked.ben.document.summary().owes_reapply, None, "and there is nothing left of it to do");
 }
 
+/// A change that says to apply another one again.
+fn marked(mut base: Automerge, actor: ActorId, key: &str, original: &ChangeHash) -> RawChange {
+    let before = base.get_heads();
+    base.set_actor(actor);
+    let mut transaction = base.transaction();
+    transaction.put(ROOT, key, 1).unwrap();
+    transaction.commit_with(CommitOptions::default().with_message(format!("katori: re-applied {original}")));
+    let change = base.get_changes(&before).pop().unwrap();
+    inspect(change.raw_bytes(), &Limits::default()).unwrap()
+}
+
 #[test]
 fn a_mark_by_a_forker_stops_nobody() {
     let mut forked = forked();
     let bens = forked.ben.put("ben's");
     // The forker says on its own branch that it has done it.
-    let mut base = forked.owner.document.automerge().clone();
-    let before = base.get_heads();
-    base.set_actor(actor(&forked.forker, forked.scene.document, 2));
-    let mut transaction = base.transaction();
-    transaction.put(ROOT, "nothing", 1).unwrap();
-    let message = format!("katori: re-applied {bens}");
-    transaction.commit_with(automerge::transaction::CommitOptions::default().with_message(message));
-    let lie = base.get_changes(&before).pop().unwrap();
-    let lie = katori_core::gate::inspect(lie.raw_bytes(), &katori_core::gate::Limits::default()).unwrap();
+    let lie = marked(
+        forked.owner.document.automerge().clone(),
+        actor(&forked.forker, forked.scene.document, 2),
+        "nothing",
+        &bens,
+    );
     lose(&mut forked);
     let words = [
         vouch(&forked.forker, forked.scene.document, 9, &[lie.hash()]),
@@ -409,4 +417,56 @@ fn what_was_so_already_and_was_deleted_since_stays_deleted() {
     assert_eq!(forked.ben.document.summary().owes_reapply, None);
     assert_eq!(forked.ben.reapply(Turn::Writer), []);
     assert!(!forked.ben.keys().contains(&"same".to_owned()));
+}
+
+#[test]
+fn what_goes_with_what_it_was_applied_again_on_is_made_once_more() {
+    let mut forked = forked();
+    let original = forked.ben.put("ben's");
+    lose(&mut forked);
+    let unwanted = forked.owner.put("unwanted");
+    sync(&mut forked.owner, &mut forked.ben);
+    let first = forked.ben.reapply(Turn::Author);
+    assert_eq!(standing_for(&forked.ben, &original), first);
+    sync(&mut forked.owner, &mut forked.ben);
+    let admin = forked.scene.owner.clone();
+    forked.scene.exclude(&admin, &[unwanted]);
+    for replica in [&mut forked.owner, &mut forked.ben] {
+        replica.hear(&forked.scene);
+        assert!(!replica.shows(&first[0]), "it builds on what is excluded");
+        assert!(replica.document.summary().owes_reapply.is_some());
+    }
+    let second = forked.ben.reapply(Turn::Author);
+    assert_eq!(standing_for(&forked.ben, &original), second);
+    assert!(forked.ben.keys().contains(&"ben's".to_owned()));
+    sync(&mut forked.owner, &mut forked.ben);
+    assert_eq!(forked.owner.document.summary().owes_reapply, None, "it was done");
+}
+
+#[test]
+fn a_mark_brings_in_nothing_that_nobody_stood_behind() {
+    let mut scene = Scene::new();
+    let mallory = scene.person();
+    let grant = scene.grant(&mallory, Role::Write);
+    let id = scene.document;
+    let mut owner = Replica::new(&scene, &scene.owner);
+    owner.put("first");
+    let mut base = owner.document.automerge().clone();
+    let hidden = forge(&mut base.clone(), actor(&mallory, id, 1), |edit| edit.put(ROOT, "hidden", 1));
+    let bait = forge(&mut base, actor(&mallory, id, 2), |edit| edit.put(ROOT, "bait", 1));
+    let lure = marked(base, actor(&mallory, id, 3), "seen", &hidden.hash());
+    let word = vouch(&mallory, id, 1, &[lure.hash()]);
+    owner.receive(&mallory, &[bait.clone(), lure], &[word]);
+    assert_eq!(owner.keys(), ["bait", "first", "seen"]);
+    scene.revoke(grant);
+    owner.hear(&scene);
+    owner.discharge();
+    let last_word = vouch(&mallory, id, 2, &[hidden.hash()]);
+    owner.receive(&mallory, std::slice::from_ref(&hidden), &[last_word]);
+    assert_eq!(owner.held(&hidden.hash()).rule, Rule::Writer);
+    let admin = scene.owner.clone();
+    scene.exclude(&admin, &[bait.hash()]);
+    owner.hear(&scene);
+    owner.reapply(Turn::Writer);
+    assert_eq!(owner.keys(), ["first", "seen"], "what was accepted is made again, and nothing else");
 }

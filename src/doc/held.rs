@@ -1,7 +1,7 @@
 //! What is kept and not shown: which rule keeps each change out, and what can be done about it.
 
 use automerge::ChangeHash;
-use katori_core::document::{HeldReason, Rule, Voucher};
+use katori_core::document::{Document, HeldReason, Rule, Voucher};
 use katori_core::engine::Command;
 
 use super::Doc;
@@ -89,8 +89,10 @@ impl Doc {
     /// [`Error::Command`] if this device is no admin's.
     pub async fn exclude(&self, changes: &[ChangeHash], reason: &str) -> Result<(), Error> {
         let (document, mut changes, reason) = (self.id(), changes.to_vec(), reason.to_owned());
-        let again = self.history().into_iter().filter(|edit| changes.contains(&edit.hash));
-        let originals: Vec<ChangeHash> = again.filter_map(|edit| edit.reapplies).collect();
+        let originals = |document: &Document| -> Vec<ChangeHash> {
+            changes.iter().filter_map(|change| document.stands_for(change)).collect()
+        };
+        let originals = self.open().with(originals);
         changes.extend(originals);
         self.hub().command(Command::Exclude { document, changes, reason }).await?;
         Ok(())

@@ -241,6 +241,14 @@ impl Document {
             .filter_map(|index| self.entry(index))
     }
 
+    /// The change that this one says it applied again, unless that is shown itself.
+    #[must_use]
+    pub fn stands_for(&self, hash: &ChangeHash) -> Option<ChangeHash> {
+        let original = self.graph.reapplies(self.graph.index(hash)?)?;
+        let is_shown = self.graph.index(&original).is_some_and(|index| self.admitted.contains(index));
+        Some(original).filter(|_| !is_shown)
+    }
+
     /// The device that wrote a change, if its signature proves it.
     #[must_use]
     pub fn author(&self, hash: &ChangeHash) -> Option<DeviceId> {

@@ -38,7 +38,8 @@ impl Document {
         let (mut made, mut decoded) = (Shown::default(), Decoded::default());
         for index in owed.into_iter().filter(|(_, at)| *at <= turn).map(|(index, _)| index) {
             let Some(original) = self.graph.node(index).map(|node| node.hash) else { continue };
-            match self.apply_again(index, &original, &mut decoded) {
+            let origin = self.origin(index, original);
+            match self.apply_again(index, &origin, &mut decoded) {
                 Again::Made { hash, patches, complete } => {
                     made.patches.extend(patches);
                     made.admitted.push(hash);
@@ -74,14 +75,14 @@ impl Document {
         done
     }
 
-    fn apply_again(&mut self, index: u32, original: &ChangeHash, decoded: &mut Decoded) -> Again {
+    fn apply_again(&mut self, index: u32, origin: &ChangeHash, decoded: &mut Decoded) -> Again {
         self.choose_incarnation();
         let before = self.automerge.get_heads();
         let below = self.graph.present(&before).filter_map(|index| self.graph.node(index));
         let start = below.map(|node| node.max_op).max().unwrap_or(0) + 1;
         let options = CommitOptions::default()
             .with_time(self.graph.node(index).map_or(0, |node| node.time))
-            .with_message(mark::write(original));
+            .with_message(mark::write(origin));
         let (limit, watched) = (self.limits.gate.change_operations, self.watched);
         let actor = self.actor();
         let mut automerge = std::mem::replace(&mut self.automerge, super::materialise::empty());

@@ -363,10 +363,13 @@ impl Engine {
         } else if report.over_budget > 0 {
             self.suspicious(peer, "more changes than there is room for");
         }
-        if report.orphans > 0
-            && let Some(session) = self.sessions.get_mut(&peer)
-        {
-            session.orphans_in.insert(document);
+        if report.orphans > 0 {
+            if let Some(session) = self.sessions.get_mut(&peer) {
+                session.orphans_in.insert(document);
+            } else if let Some(state) = self.documents.get_mut(&document) {
+                // Whoever sent them has gone meanwhile.
+                state.work.forget_orphans.insert(peer);
+            }
         }
         if let Some(known) = self.sessions.get_mut(&peer).and_then(|session| session.known_mut(&document)) {
             known.version.merge(&report.received);

@@ -280,7 +280,16 @@ impl Engine {
     pub(super) fn name(&mut self, now: Timestamp, peer: DeviceId, entries: Vec<(Subject, Entry)>) {
         // A new device hears of everything from the others of its person.
         let own = self.same_person(&peer);
+        let most = if own { MAX_SUBJECTS } else { MAX_NAMED_SUBJECTS };
+        let mut too_many = false;
         for (subject, entry) in entries {
+            let full = self.sessions.get(&peer).is_some_and(|session| {
+                session.to_open.len() >= most || session.strangers.len() > MAX_UNKNOWN_SUBJECTS
+            });
+            if full && !self.may_name(now, &peer, subject) {
+                too_many = true;
+                continue;
+            }
             self.single_out(now, peer, subject);
             if let Some(session) = self.sessions.get_mut(&peer) {
                 // It has it after all.
@@ -318,12 +327,11 @@ impl Engine {
             // Not known here, or not known to be shared: the peer is asked for what it has either way, so that it
             // cannot tell one from the other.
             let Some(session) = self.sessions.get_mut(&peer) else { return };
-            if session.to_open.len() >= if own { MAX_SUBJECTS } else { MAX_NAMED_SUBJECTS } {
-                self.suspicious(peer, "more subjects than may wait for their turn");
-                return;
-            }
             session.named.insert(subject);
             session.to_open.insert(subject, entry);
+        }
+        if too_many {
+            self.suspicious(peer, "more subjects than one session may name");
         }
     }
 
@@ -372,7 +380,7 @@ impl Engine {
         }
         session.strangers.insert(subject);
         if session.strangers.len() > MAX_UNKNOWN_SUBJECTS {
-            self.suspicious(peer, "more subjects than one session may name that come to nothing");
+            self.suspicious(peer, "more subjects that come to nothing than one session may name");
             return false;
         }
         true

@@ -271,8 +271,11 @@ impl Engine {
         let shared = self.may_name(now, &peer, subject);
         let vouches = if shared || asked_for { self.new_vouches(subject, vouches) } else { Vec::new() };
         self.admit(now, Some(peer), subject, records, vouches);
+        // What was known before says nothing of that to somebody with whom it is not shared.
+        let is_shared_now = self.may_name(now, &peer, subject);
+        let came_to_something = !known && !self.registry.record_ids(&subject).is_empty();
         if let Some(session) = self.sessions.get_mut(&peer)
-            && !self.registry.record_ids(&subject).is_empty()
+            && (is_shared_now || came_to_something)
         {
             session.strangers.remove(&subject);
         }

@@ -28,12 +28,13 @@ impl RightsBefore {
 
     /// Whether nobody has less in a document now than before, as far as that is known.
     pub(super) fn only_gains(&self, registry: &Registry, document: ResourceId) -> bool {
-        let of_class = || self.classes.get(&registry.class_of(document)?);
-        match (self.resources.get(&document).or_else(of_class), registry.rights(document)) {
-            (None, _) => true,
-            (Some(Some(before)), Some(now)) => now.only_gains(before),
-            (Some(_), _) => false,
-        }
+        // One that has left its class since had what all of it had.
+        let class = registry.genesis_class(&document).and_then(|class| self.classes.get(&class));
+        let mut before = class.into_iter().chain(self.resources.get(&document));
+        before.all(|before| match (before, registry.rights(document)) {
+            (Some(before), Some(now)) => now.only_gains(before),
+            (None, _) | (_, None) => false,
+        })
     }
 }
 

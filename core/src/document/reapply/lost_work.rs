@@ -59,7 +59,7 @@ impl Document {
         }
         let mut stood_behind = self.pins();
         stood_behind.union_with(accepted);
-        let mut gone = stood_behind;
+        let mut gone = stood_behind.clone();
         gone.subtract(wanted);
         let excluded = self.resting_on_excluded(&gone);
         let swept_away = |index: &u32| {
@@ -72,13 +72,18 @@ impl Document {
             .filter(|index| !self.is_forkers(*index))
             .filter_map(|index| {
                 let node = self.graph.node(index)?;
-                // Of what was applied again, the change that it stands for is noted, if it is here.
+                // Of what was applied again, the change that it stands for is noted, if that was accepted, too: nobody
+                // is to bring in by such a mark what no writer stood behind.
                 let original = self.graph.reapplies(index).and_then(|hash| self.graph.index(&hash));
+                let was_accepted =
+                    |index: u32| self.losing.contains_key(&index) || stood_behind.contains(index);
                 match original {
                     Some(original) if wanted.contains(original) || self.is_forkers(original) => None,
                     Some(original) if excluded.contains(original) => None,
-                    Some(original) => self.graph.node(original).map(|node| node.hash),
-                    None => Some(node.hash),
+                    Some(original) if was_accepted(original) => {
+                        self.graph.node(original).map(|node| node.hash)
+                    }
+                    Some(_) | None => Some(node.hash),
                 }
             })
             .collect();
@@ -134,18 +139,24 @@ impl Document {
         matches!(self.graph.claim(index), Claim::Device(device) if self.forkers.contains(&device))
     }
 
+    /// The change that a change stands for: what it says to apply again, else itself.
+    pub(super) fn origin(&self, index: u32, hash: ChangeHash) -> ChangeHash {
+        self.graph.reapplies(index).unwrap_or(hash)
+    }
+
     fn is_owed(&self, hash: &ChangeHash) -> bool {
         let Some(index) = self.graph.index(hash) else { return false };
+        let origin = self.origin(index, *hash);
+        let is_shown = |hash| self.graph.index(hash).is_some_and(|index| self.admitted.contains(index));
         let is_authors = match self.graph.claim(index) {
             Claim::Device(device) => self.vouches.covers(&device, index) && !self.forkers.contains(&device),
             Claim::Other => true,
         };
         is_authors
-            && !self.admitted.contains(index)
             && !self.not_reapplied.contains(hash)
             && !self.needless.contains(hash)
-            && !self.is_excluded(hash)
-            && self.reapplied_as(hash).is_none()
+            && [hash, &origin].into_iter().all(|hash| !is_shown(hash) && !self.is_excluded(hash))
+            && self.reapplied_as(&origin).is_none()
     }
 
     fn turn_of(&self, index: u32) -> Turn {

@@ -161,6 +161,31 @@ fn a_document_granted_by_itself_outlives_the_role_in_its_space() {
 }
 
 #[test]
+fn less_in_the_space_and_something_in_the_document_at_once_is_less() {
+    for seed in 50..60 {
+        let (mut world, olga, space, document) = space(seed);
+        let ben = world.member("ben", olga, space, Role::Write);
+        let carl = world.member("carl", olga, space, Role::Write);
+        world.sync_all(&[olga, ben, carl]);
+        world.write(ben, document, "by ben");
+        world.sync(ben, carl);
+        // Several changes of access come one upon the other.
+        let friends = world.person("dora", 3);
+        for device in &friends {
+            world.grant(olga, space, *device, Role::Read);
+        }
+        world.revoke(olga, space, ben);
+        world.grant(olga, document, ben, Role::Read);
+        world.sync(olga, carl);
+        assert!(world.keys(carl, document).contains(&"by ben".to_owned()), "seed {seed}");
+        assert!(
+            world.keys(olga, document).contains(&"by ben".to_owned()),
+            "carl vouches for it, seed {seed}"
+        );
+    }
+}
+
+#[test]
 fn a_deleted_space_takes_its_documents_with_it_for_ever() {
     let (mut world, olga, space, document) = space(8);
     let ben = world.member("ben", olga, space, Role::Admin);
