@@ -115,6 +115,7 @@ impl Rows {
     /// A time, beside that of something else.
     pub(crate) fn time_beside(&mut self, name: &str, time: Duration, limit: Duration, limit_name: &str) {
         self.time(name, time);
+        eprintln!("  {:.2} times {limit_name}", time.as_secs_f64() / limit.as_secs_f64());
         if let Some(row) = self.rows.last_mut() {
             row.limit = Some((limit.as_secs_f64() * 1e3, limit_name.to_owned()));
         }
