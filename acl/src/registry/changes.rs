@@ -27,6 +27,29 @@ pub struct AccessChanges {
     pub resources: BTreeMap<ResourceId, AccessChange>,
 }
 
+impl AccessChanges {
+    /// Adds what changed after that. How something stood at first counts, and how it stands now.
+    pub fn extend(&mut self, later: Self) {
+        for (class, change) in later.classes {
+            self.classes.entry(class).and_modify(|first| first.now.clone_from(&change.now)).or_insert(change);
+        }
+        for (resource, change) in later.resources {
+            let first = self.resources.entry(resource);
+            first.and_modify(|first| first.now.clone_from(&change.now)).or_insert(change);
+        }
+    }
+
+    /// Whether nobody has less in a resource now than before all this, as far as that is known.
+    #[must_use]
+    pub fn only_gain_in(&self, registry: &Registry, resource: ResourceId) -> bool {
+        // One that has left its class since had what all of it had.
+        let class = registry.genesis_class(&resource).and_then(|class| self.classes.get(&class));
+        let mut changes = class.into_iter().chain(self.resources.get(&resource));
+        let now = || registry.rights(resource).cloned();
+        changes.all(|change| AccessChange { before: change.before.clone(), now: now() }.only_gains())
+    }
+}
+
 /// Who might do what, and who may.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccessChange {

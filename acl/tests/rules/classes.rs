@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use katori_acl::{AccessChange, Registry, ResourceKind, Role};
 
-use crate::world::{WRITE, World, device};
+use crate::world::{Terms, WRITE, World, device};
 
 #[test]
 fn those_without_records_of_their_own_share_who_may_do_what() {
@@ -83,4 +83,31 @@ fn a_change_of_a_roster_is_told_once_for_all_of_a_class() {
     assert!(changes.resources[&plain[3]].only_gains());
     world.delete(plain[3], &olga.1);
     assert!(!world.registry.take_access_changes().resources[&plain[3]].only_gains());
+}
+
+#[test]
+fn who_leaves_a_class_between_two_changes_had_what_all_of_it_had() {
+    let mut world = World::default();
+    let olga = (world.person(&device(1)), device(1));
+    let ada = world.person(&device(2));
+    let space = world.space(olga.0, &olga.1);
+    let [one, other] = [(); 2].map(|()| world.document_in(space, olga.0, &olga.1));
+    let granted = world.grant(space, olga.0, &olga.1, ada, WRITE);
+    let ask = |world: &World| [one, other].map(|id| world.registry.rights(id).is_some());
+    ask(&world);
+    world.registry.take_access_changes();
+
+    world.revoke(space, olga.0, &olga.1, granted);
+    let mut changes = world.registry.take_access_changes();
+    ask(&world);
+    world.grant(one, olga.0, &olga.1, ada, Terms { role: Role::Read, ..WRITE });
+    let later = world.registry.take_access_changes();
+    assert!(later.only_gain_in(&world.registry, one), "by itself it is more");
+    changes.extend(later);
+    ask(&world);
+    for document in [one, other] {
+        assert!(!changes.only_gain_in(&world.registry, document), "ada writes no more");
+    }
+    let untouched = world.document(olga.0, &olga.1);
+    assert!(changes.only_gain_in(&world.registry, untouched));
 }

@@ -16,7 +16,7 @@ use katori_acl::{DeviceId, ResourceId};
 use super::bits::Bits;
 use super::mark;
 use crate::actor::{Claim, claim};
-use crate::gate::{Link, LinkError, RawChange, Said};
+use crate::gate::{Limits, Link, LinkError, RawChange, Said};
 use crate::version::VersionVector;
 
 /// What a change builds on, ascending: mostly one other.
@@ -230,6 +230,13 @@ impl Graph {
     /// How many operations all changes have together.
     pub(crate) fn operations(&self) -> u64 {
         self.operations
+    }
+
+    /// Whether all changes together are within what a whole document may be.
+    pub(crate) fn fits(&self, limits: &Limits) -> bool {
+        self.operations <= limits.document_operations
+            && u64::from(self.len()) <= limits.document_changes
+            && self.bytes <= limits.document_inflated_bytes as u64
     }
 
     /// All that is stored is in a whole document of so many bytes: the bytes of the changes need not be kept.

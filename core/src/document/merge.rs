@@ -57,15 +57,9 @@ impl Document {
         }
         let bytes = self.save()?;
         let graph = &self.graph;
-        let limits = &self.limits.gate;
-        let operations: u64 =
-            (0..graph.len()).filter_map(|index| graph.node(index)).map(|node| node.operations).sum();
         // What is merged can be read by everything that reads whole documents.
-        let fits = u64::from(graph.len()) <= limits.document_changes
-            && operations <= limits.document_operations
-            && graph.bytes() <= limits.document_inflated_bytes as u64;
-        let same = fits
-            && bytes.len() <= limits.document_bytes
+        let same = graph.fits(&self.limits.gate)
+            && bytes.len() <= self.limits.gate.document_bytes
             && open_stored(&bytes, |changes| {
                 changes.len() == graph.len() as usize && changes.iter().all(|said| graph.contains(&said.hash))
             })

@@ -84,13 +84,7 @@ impl Document {
     fn fits_whole(&self, length: usize) -> bool {
         let writers = self.vouches.iter().any(|vouch| holds_write(&self.access, &vouch.device));
         let limits = whole_limits(&self.limits.gate, if writers { 1 } else { UNKNOWN }, length);
-        let operations: u64 = (0..self.graph.len())
-            .filter_map(|index| self.graph.node(index))
-            .map(|node| node.operations)
-            .sum();
-        operations <= limits.document_operations
-            && u64::from(self.graph.len()) <= limits.document_changes
-            && self.graph.bytes() <= limits.document_inflated_bytes as u64
+        self.graph.fits(&limits)
     }
 
     /// Takes in a whole document that a peer sent, if that can be done at once. Otherwise its changes come back.

@@ -7,14 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use katori_acl::bounds::EXPIRY_GRACE_MS;
 use katori_acl::{
-    Audience, DeviceId, Grant, Inserted, InviteKey, PersonId, Record, RecordId, Refusal, Registry,
-    ResourceId, RosterAction, RosterKind, Subject, UnverifiedRecord, VerifiedRecord,
+    AccessChanges, Audience, DeviceId, Grant, Inserted, InviteKey, PersonId, Record, RecordId, Refusal,
+    Registry, ResourceId, RosterAction, RosterKind, Subject, UnverifiedRecord, VerifiedRecord,
 };
 
 use super::commit::After;
 use super::content::Phase;
 use super::rows::{drop_record_row, record_row};
-use super::untouched::RightsBefore;
 use super::{
     Action, Answer, CommandError, CommandId, Engine, Event, FAREWELL_TIME, OpenInvite, Standing, Timer,
 };
@@ -31,7 +30,8 @@ pub(super) struct AccessChange {
     new: BTreeMap<Subject, BTreeSet<RecordId>>,
     pub(super) documents: BTreeSet<ResourceId>,
     vouches: BTreeMap<ResourceId, Vec<Vec<u8>>>,
-    before: RightsBefore,
+    /// What it changes in who may do what.
+    changes: AccessChanges,
     /// Documents that have yet to be evaluated under it.
     pub(super) remaining: BTreeSet<ResourceId>,
     /// Documents that have been, each with its last edit that is in `writes`.
@@ -249,7 +249,7 @@ impl Engine {
 
     /// Notes what the registry stores that it did not before, and begins the next change of access.
     fn gather_changes(&mut self, now: Timestamp, from: Option<DeviceId>) {
-        self.access_next.before.note(self.registry.take_access_changes());
+        self.access_next.changes.extend(self.registry.take_access_changes());
         let changes = self.registry.take_changes();
         let stored = changes.stored.iter().filter_map(|id| self.registry.record(id));
         let subjects: BTreeSet<Subject> =
@@ -313,7 +313,7 @@ impl Engine {
             let Some(access) = self.registry.access(*document) else { continue };
             let Some(state) = self.documents.get_mut(document) else { continue };
             let vouches = change.vouches.get(document).cloned().unwrap_or_default();
-            let only_gains = change.before.only_gains(&self.registry, *document);
+            let only_gains = || change.changes.only_gain_in(&self.registry, *document);
             if vouches.is_empty() && state.is_untouched(only_gains) {
                 self.actions.push_back(Action::Refresh { document: *document, access });
             } else {

@@ -57,10 +57,12 @@ impl Document {
         if !self.may_write() {
             return;
         }
-        let mut stood_behind = self.pins();
-        stood_behind.union_with(accepted);
-        let mut gone = stood_behind.clone();
+        let mut gone = self.pins();
+        gone.union_with(accepted);
         gone.subtract(wanted);
+        if gone.is_empty() {
+            return;
+        }
         let excluded = self.resting_on_excluded(&gone);
         let swept_away = |index: &u32| {
             let is_named = self.graph.node(*index).is_none_or(|node| self.is_excluded(&node.hash));
@@ -75,8 +77,7 @@ impl Document {
                 // Of what was applied again, the change that it stands for is noted, if that was accepted, too: nobody
                 // is to bring in by such a mark what no writer stood behind.
                 let original = self.graph.reapplies(index).and_then(|hash| self.graph.index(&hash));
-                let was_accepted =
-                    |index: u32| self.losing.contains_key(&index) || stood_behind.contains(index);
+                let was_accepted = |index: u32| self.losing.contains_key(&index) || gone.contains(index);
                 match original {
                     Some(original) if wanted.contains(original) || self.is_forkers(original) => None,
                     Some(original) if excluded.contains(original) => None,
