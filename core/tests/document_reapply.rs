@@ -470,3 +470,22 @@ fn a_mark_brings_in_nothing_that_nobody_stood_behind() {
     owner.reapply(Turn::Writer);
     assert_eq!(owner.keys(), ["first", "seen"], "what was accepted is made again, and nothing else");
 }
+
+#[test]
+fn what_was_hidden_when_its_branch_lost_is_made_again_too() {
+    let mut forked = forked();
+    let original = forked.ben.put("ben's");
+    let ben = forked.ben.me.clone();
+    // Ben's role goes, the owner's branch comes, and the role is back before anything was signed.
+    forked.scene.revoke(forked.grants[0]);
+    forked.ben.hear(&forked.scene);
+    deliver(&forked.owner, &mut forked.ben);
+    forked.scene.grant(&ben, Role::Write);
+    forked.ben.hear(&forked.scene);
+    forked.owner.hear(&forked.scene);
+    sync(&mut forked.owner, &mut forked.ben);
+    assert!(!forked.ben.shows(&original));
+    assert_eq!(forked.ben.document.summary().owes_reapply, Some(Turn::Author));
+    let again = forked.ben.reapply(Turn::Author);
+    assert_eq!(standing_for(&forked.ben, &original), again);
+}
