@@ -117,6 +117,40 @@ fn unsolicited_grants_by_the_thousand_cost_an_offer_each_and_no_more() {
     assert_eq!(world.keys(olga, own), ["mine"]);
 }
 
+/// An inventory of subjects that are nowhere.
+fn nothing_of(numbers: std::ops::Range<u32>) -> Frame {
+    let subject = |number: u32| {
+        let mut id = [0; 32];
+        id[..4].copy_from_slice(&number.to_be_bytes());
+        Subject::Resource(ResourceId::from_bytes(id))
+    };
+    Frame::Inventory { entries: numbers.map(|number| (subject(number), SOME)).collect() }
+}
+
+/// T16, T28: how often a peer may ask for what comes to nothing tells it nothing of what is known here.
+#[test]
+fn what_is_known_here_does_not_show_in_how_much_a_peer_may_ask() {
+    let mut asked = Vec::new();
+    for known in [true, false] {
+        let (mut world, [olga, mallory, ..], _) = scene(6);
+        let dora = world.person("dora", 1)[0];
+        if known {
+            let private = world.create(olga, "private");
+            world.share(olga, private, dora, Role::Read);
+        }
+        world.connect(mallory, olga);
+        world.run();
+        world.clear_traffic();
+        let almost_all = u32::try_from(MAX_UNKNOWN_SUBJECTS - 1).expect("small");
+        world.impersonate(mallory, olga, &nothing_of(0..almost_all));
+        let entries = vec![(Subject::Roster(world.person_of(dora)), SOME)];
+        world.impersonate(mallory, olga, &Frame::Inventory { entries });
+        world.impersonate(mallory, olga, &nothing_of(almost_all..almost_all + 1));
+        asked.push(world.traffic(olga, mallory).frames.len());
+    }
+    assert_eq!(asked[0], asked[1]);
+}
+
 /// T13, T14: a peer names subjects without end.
 #[test]
 fn subjects_without_end_are_bounded() {
@@ -125,13 +159,7 @@ fn subjects_without_end_are_bounded() {
     world.connect(ben, olga);
     world.run();
     world.clear_traffic();
-    let mut entries = Vec::new();
-    for number in 0..4_000u32 {
-        let mut id = [0; 32];
-        id[..4].copy_from_slice(&number.to_be_bytes());
-        entries.push((Subject::Resource(ResourceId::from_bytes(id)), SOME));
-    }
-    world.impersonate(mallory, olga, &Frame::Inventory { entries });
+    world.impersonate(mallory, olga, &nothing_of(0..4_000));
     let asked = world.traffic(olga, mallory).frames.len();
     assert!(asked <= MAX_UNKNOWN_SUBJECTS + 8, "{asked} questions");
     let suspicious = |event: &Event| matches!(event, Event::Suspicious { .. });
