@@ -7,6 +7,7 @@
 
 pub mod actor;
 pub mod check;
+mod deflate;
 pub mod document;
 pub mod engine;
 pub mod gate;

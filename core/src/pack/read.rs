@@ -1,13 +1,11 @@
 //! Reading a pack.
 
-use std::io::Read as _;
-
 use automerge::ChangeHash;
-use flate2::bufread::DeflateDecoder;
 use katori_acl::codec::{DecodeError, Reader, Writer};
 
 use super::PackError;
 use super::format::{IN_COLUMNS, Prefix, RAW, Streams, digest, read_relative};
+use crate::deflate::{self, Malformed};
 use crate::gate::{COLUMNS, GateError, Limits, RawChange, Sections, import, inspect, is_whole, seal};
 
 /// Rebuilds the changes of a pack, or of a whole document that stands in its place, each through the gate, in the order in which they were packed.
@@ -43,11 +41,8 @@ pub fn unpack(bytes: &[u8], limits: &Limits) -> Result<Vec<RawChange>, PackError
 }
 
 fn inflate(deflated: &[u8], length: usize) -> Result<Vec<u8>, PackError> {
-    let mut inflated = Vec::new();
-    let mut decoder = DeflateDecoder::new(deflated).take(length as u64 + 1);
-    decoder.read_to_end(&mut inflated).map_err(|_| PackError::Inflate)?;
-    let rest = decoder.into_inner().into_inner();
-    if inflated.len() == length && rest.is_empty() { Ok(inflated) } else { Err(PackError::Inflate) }
+    let inflated = deflate::inflate(deflated, length).map_err(|Malformed| PackError::Inflate)?;
+    if inflated.len() == length { Ok(inflated) } else { Err(PackError::Inflate) }
 }
 
 /// A [`Reader`] that can be made of nothing.

@@ -1,18 +1,13 @@
 //! Making a pack.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 
 use automerge::ChangeHash;
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
 use katori_acl::codec::Writer;
 
 use super::format::{IN_COLUMNS, Prefix, RAW, Streams, digest, write_relative};
+use crate::deflate::append_deflated;
 use crate::gate::{COLUMNS, RawChange, Sections};
-
-/// How hard deflate tries: its middle. Harder gains a hundredth and takes three times as long.
-const LEVEL: u32 = 6;
 
 /// Packs changes, in an order in which dependencies come before what depends on them.
 ///
@@ -48,10 +43,9 @@ fn pack_if(changes: &[RawChange], in_columns: impl Fn(&RawChange) -> bool) -> Ve
     };
     let mut writer = Writer::new();
     prefix.write(&mut writer);
-    let mut encoder = DeflateEncoder::new(writer.finish(), Compression::new(LEVEL));
-    let written = encoder.write_all(&inflated).and_then(|()| encoder.finish());
-    // Writing to a vector does not fail.
-    written.unwrap_or_default()
+    let mut bytes = writer.finish();
+    append_deflated(&inflated, &mut bytes);
+    bytes
 }
 
 /// Whether a change is rebuilt from its parts byte for byte.
