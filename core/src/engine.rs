@@ -407,7 +407,7 @@ impl Engine {
             Input::Command { id, command } => self.command(now, id, command),
         }
         self.take_steps(now);
-        self.commit();
+        self.end_input();
     }
 
     /// The next action, in the order in which they are to be carried out.

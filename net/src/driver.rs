@@ -2,10 +2,11 @@
 //! wants is carried out here. It never waits for anything but messages, so nothing can wait for it in a circle.
 
 mod clock;
+mod gathering;
 mod links;
+mod message;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,8 +31,10 @@ use crate::sought::Sought;
 use crate::status::{Board, Entry};
 use crate::storage::StorageThread;
 pub(crate) use clock::Clock;
+use gathering::Gathering;
 pub(crate) use links::Candidate;
 use links::Links;
+pub(crate) use message::{Message, ask, command};
 
 /// Messages that wait for the driver. Senders wait when there are more; what one peer can have waiting is
 /// bounded by its flow control besides.
@@ -50,87 +53,6 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 async fn edits_due(edits: &Edits, from: Instant) {
     sleep_until(from).await;
     edits.made.notified().await;
-}
-
-/// A question to the engine.
-type Question = Box<dyn FnOnce(&Engine) + Send>;
-
-/// What the driver is told.
-pub(crate) enum Message {
-    Input(Input),
-    /// Work on a document has ended.
-    Worked {
-        document: ResourceId,
-        number: u64,
-        worked: Worked,
-    },
-    Frame {
-        peer: DeviceId,
-        link: LinkId,
-        frame: Vec<u8>,
-    },
-    Drained {
-        peer: DeviceId,
-        link: LinkId,
-        bytes: usize,
-    },
-    /// A connection wants to become a link.
-    Candidate(Candidate, oneshot::Sender<Result<Admitted, CloseCode>>),
-    /// Whether a link to this device is needed.
-    IsNeeded(DeviceId, oneshot::Sender<bool>),
-    LinkDown {
-        peer: DeviceId,
-        link: LinkId,
-    },
-    DialFailed {
-        peer: DeviceId,
-    },
-    Command(Command, oneshot::Sender<Result<Answer, CommandError>>),
-    Ask(Question),
-    /// Devices may be found there.
-    Learned(Vec<Contact>),
-    /// The same, and they are to be dialled although nothing is known to be shared with them.
-    Sought(Vec<Contact>),
-    /// This device has other addresses than before, and perhaps none of those under which it was known.
-    NetworkChanged {
-        has_moved: bool,
-    },
-    /// It goes faster or slower from now on.
-    Paced,
-    /// Edits are to be signed and stored at once.
-    Hurry,
-    /// Ends everything, in peace.
-    Close,
-}
-
-impl fmt::Debug for Message {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Message").finish_non_exhaustive()
-    }
-}
-
-/// Gives the engine a command; nothing if the driver is gone.
-pub(crate) async fn command(
-    messages: &mpsc::Sender<Message>,
-    command: Command,
-) -> Option<Result<Answer, CommandError>> {
-    let (reply, answer) = oneshot::channel();
-    messages.send(Message::Command(command, reply)).await.ok()?;
-    answer.await.ok()
-}
-
-/// Asks the engine something; nothing if the driver is gone, or the question panicked.
-pub(crate) async fn ask<R: Send + 'static>(
-    messages: &mpsc::Sender<Message>,
-    question: impl FnOnce(&Engine) -> R + Send + 'static,
-) -> Option<R> {
-    let (reply, answer) = oneshot::channel();
-    let question = Box::new(move |engine: &Engine| {
-        // Whoever asked may have stopped waiting.
-        let _ = reply.send(question(engine));
-    });
-    messages.send(Message::Ask(question)).await.ok()?;
-    answer.await.ok()
 }
 
 /// How quiet it is.
@@ -180,12 +102,14 @@ pub(crate) struct Driver {
     /// Tasks that run, and commits under way.
     working: usize,
     storing: usize,
+    /// What waits for the next commit.
+    gathering: Gathering,
     /// What keeps documents in memory until all that was done on them is durable.
     holds: BTreeMap<ResourceId, Kept>,
     /// When to look for documents that nobody has used for long.
     rest: Instant,
     /// Edits wait until then.
-    gathering: Instant,
+    edits_from: Instant,
     /// Since when edits of these documents are durable here and nowhere else.
     unreceipted: BTreeMap<ResourceId, Instant>,
     /// How it stands with a peer is not as it was when it was put up.
@@ -220,9 +144,10 @@ impl Driver {
             commands: 0,
             working: 0,
             storing: 0,
+            gathering: Gathering::default(),
             holds: BTreeMap::new(),
             rest: Instant::now(),
-            gathering: Instant::now(),
+            edits_from: Instant::now(),
             unreceipted: BTreeMap::new(),
             is_news: true,
             compared: false,
@@ -232,16 +157,19 @@ impl Driver {
 
     /// Runs until it is told to close, or everybody who could tell it anything is gone.
     pub(crate) async fn run(mut self, mut messages: mpsc::Receiver<Message>) {
+        self.engine.gather_commits();
         self.handle(Input::Started);
         self.welcome_and_dial();
         let edits = Arc::clone(&self.around.edits);
         loop {
             self.dial();
+            self.begin_commit(self.working > 0 || !messages.is_empty());
             self.report();
-            if self.storing == 0 {
+            if self.is_all_stored() {
                 self.around.storage.put(self.sought.take_ended());
             }
             if self.closing.is_some_and(|by| self.links.is_empty() || Instant::now() >= by) {
+                self.begin_commit(false);
                 return;
             }
             tokio::select! {
@@ -249,9 +177,9 @@ impl Driver {
                     Some(message) => self.take(message),
                     None => return,
                 },
-                () = edits_due(&edits, self.gathering) => {
+                () = edits_due(&edits, self.edits_from) => {
                     if self.around.pace.is_background() {
-                        self.gathering = Instant::now() + GATHER;
+                        self.edits_from = Instant::now() + GATHER;
                     }
                     for (document, hold) in edits.take() {
                         self.handle(Input::Edited { document });
@@ -287,6 +215,7 @@ impl Driver {
         let wait =
             timer.into_iter().chain(dial).min().map_or(LONGEST_SLEEP, |at| at.since(now).min(LONGEST_SLEEP));
         let wake = (Instant::now() + wait).min(self.rest);
+        let wake = self.gathering.until().map_or(wake, |until| wake.min(until));
         self.closing.map_or(wake, |by| wake.min(by))
     }
 
@@ -312,7 +241,7 @@ impl Driver {
                 if stored {
                     let engine = &self.engine;
                     self.holds.retain(|document, _| !engine.is_at_rest(*document));
-                    self.around.documents.set_storing(self.storing > 0);
+                    self.around.documents.set_storing(!self.is_all_stored());
                 }
             }
             Message::Worked { document, number, worked: Worked { outcome, hold } } => {
@@ -385,7 +314,7 @@ impl Driver {
                 self.welcome_and_dial();
             }
             Message::Paced => self.dialer.set_background(self.around.pace.is_background()),
-            Message::Hurry => self.gathering = Instant::now(),
+            Message::Hurry => self.edits_from = Instant::now(),
             Message::NetworkChanged { has_moved } => {
                 self.is_news = true;
                 let now = self.clock.now();
@@ -469,6 +398,26 @@ impl Driver {
     /// Hands an input to the engine and carries out what it wants.
     fn handle(&mut self, input: Input) {
         self.engine.handle(self.clock.now(), input);
+        self.carry_out_all();
+    }
+
+    /// Begins a commit if its time has come.
+    fn begin_commit(&mut self, others: bool) {
+        let waited = self.gathering.until().is_some();
+        if self.gathering.is_over(Instant::now(), self.engine.gathered(), others) {
+            self.engine.begin_commit();
+            self.carry_out_all();
+        } else if !waited && self.gathering.until().is_some() {
+            self.around.documents.set_storing(true);
+        }
+    }
+
+    /// Whether nothing waits for a commit, or for the end of one.
+    fn is_all_stored(&self) -> bool {
+        self.storing == 0 && self.engine.gathered() == 0
+    }
+
+    fn carry_out_all(&mut self) {
         while let Some(action) = self.engine.poll_action() {
             self.carry_out(action);
         }
@@ -590,8 +539,10 @@ impl Driver {
                 Standing::Dialling => false,
             });
         }
-        let idle =
-            self.working == 0 && self.storing == 0 && self.around.edits.is_empty() && self.links.all_sent();
+        let idle = self.working == 0
+            && self.is_all_stored()
+            && self.around.edits.is_empty()
+            && self.links.all_sent();
         let quiet = Quiet { idle, settled: idle && (self.compared || self.around.dial.is_none()) };
         self.around.quiet.send_if_modified(|before| std::mem::replace(before, quiet) != quiet);
     }

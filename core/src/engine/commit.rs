@@ -57,6 +57,8 @@ pub(super) struct Commits {
     open: Group,
     waiting: VecDeque<Group>,
     in_flight: Option<(CommitId, Vec<After>)>,
+    /// A commit begins when the driver says so, instead of with the first input that wants one.
+    gathers: bool,
 }
 
 impl Engine {
@@ -70,9 +72,19 @@ impl Engine {
         self.commits.open.after.push(after);
     }
 
-    /// Ends what the present input led to, and begins the next commit, if none is under way and something waits
-    /// for one.
-    pub(super) fn commit(&mut self) {
+    /// From now on a commit begins only by [`Engine::begin_commit`], so that what several inputs lead to shares one.
+    pub fn gather_commits(&mut self) {
+        self.commits.gathers = true;
+    }
+
+    /// How many inputs led to something that waits for a commit, if one can begin.
+    #[must_use]
+    pub fn gathered(&self) -> usize {
+        if self.commits.in_flight.is_some() { 0 } else { self.commits.waiting.len() }
+    }
+
+    /// Ends what the present input led to.
+    pub(super) fn end_input(&mut self) {
         let group = std::mem::take(&mut self.commits.open);
         if let Some(error) = &self.failed {
             // Nothing is stored any more: whoever waits is told, and nothing is kept for later.
@@ -88,6 +100,13 @@ impl Engine {
         if !group.is_empty() {
             self.commits.waiting.push_back(group);
         }
+        if !self.commits.gathers {
+            self.begin_commit();
+        }
+    }
+
+    /// Begins the next commit, if none is under way and something waits for one.
+    pub fn begin_commit(&mut self) {
         if self.commits.in_flight.is_some() {
             return;
         }
