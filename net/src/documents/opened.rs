@@ -27,6 +27,9 @@ use super::saving::{Ended, Progress, Saving};
 use super::table::Hold;
 use crate::meter;
 
+/// Changes below which a document opens as quickly without a snapshot.
+const MANY_CHANGES: usize = 256;
+
 /// Who may do what in a document, if that has changed and the document was not told: the driver, which hears of it,
 /// never waits for a document.
 pub(super) type News = Arc<Mutex<Option<Arc<Access>>>>;
@@ -238,7 +241,7 @@ impl Opened {
 
     pub(super) fn snapshot(&self) -> Option<Write> {
         let state = self.lock();
-        if !state.changed {
+        if !state.changed || state.document.counts().0 < MANY_CHANGES {
             return None;
         }
         // A snapshot is a cache: if taking one fails, opening takes longer.
