@@ -162,8 +162,8 @@ impl Base {
         self.settle(&entries, due.await?).await
     }
 
-    /// The same for one document or space, whose standing may have changed.
-    pub(crate) async fn follow_shelf_for(&self, id: ResourceId) -> Result<(), Error> {
+    /// The same for these documents and spaces, whose standing may have changed.
+    pub(crate) async fn follow_shelf_for(&self, ids: BTreeSet<ResourceId>) -> Result<(), Error> {
         self.find_shelf().await?;
         if self.shelf.open().is_empty() {
             return Ok(());
@@ -172,7 +172,9 @@ impl Base {
         let known = Arc::clone(&entries);
         let due = self.hub.ask(move |engine| {
             let mut due = Due::default();
-            due.look_at(engine, &known, id, engine.standing(id));
+            for id in ids {
+                due.look_at(engine, &known, id, engine.standing(id));
+            }
             due
         });
         self.settle(&entries, due.await?).await
@@ -285,9 +287,10 @@ impl Due {
 /// Whether this person holds it because somebody let it in, and not by owning it or the space it was born in.
 fn is_guest(engine: &Engine, id: ResourceId) -> bool {
     let registry = engine.registry();
-    registry.kind_of(id).is_some_and(|kind| kind != ResourceKind::Shelf)
-        && registry.space_of(id).is_none()
-        && registry.access(id).is_some_and(|access| access.owner != engine.me().person)
+    let is_another_s = registry
+        .rights(id)
+        .is_some_and(|rights| rights.owner != engine.me().person && rights.kind != ResourceKind::Shelf);
+    is_another_s && registry.space_of(id).is_none()
 }
 
 /// Whether this person has given back a role in it, and has one now that was given since.
