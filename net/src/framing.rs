@@ -9,6 +9,8 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+/// Bytes of a length.
+const HEADER_BYTES: usize = 4;
 /// How long a frame that has begun may make no progress.
 pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// How much room is made at a time for the bytes of a frame.
@@ -38,7 +40,7 @@ pub(crate) async fn read_frame(
     stream: &mut (impl AsyncRead + Unpin),
     limit: usize,
 ) -> Result<Option<Vec<u8>>, FrameError> {
-    let mut header = [0; 4];
+    let mut header = [0; HEADER_BYTES];
     let (first, rest) = header.split_at_mut(1);
     if stream.read(first).await? == 0 {
         return Ok(None);
@@ -69,11 +71,19 @@ pub(crate) async fn read_frame(
     Ok(Some(frame))
 }
 
-/// Writes one frame.
+/// Writes one frame, in one piece: a length that travels alone wakes the other side for nothing.
 pub(crate) async fn write_frame(stream: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io::Result<()> {
+    let mut framed = Vec::with_capacity(HEADER_BYTES + frame.len());
+    append_frame(&mut framed, frame)?;
+    stream.write_all(&framed).await
+}
+
+/// Appends a frame to what is to be written.
+pub(crate) fn append_frame(to: &mut Vec<u8>, frame: &[u8]) -> io::Result<()> {
     let length = u32::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    stream.write_all(&length.to_be_bytes()).await?;
-    stream.write_all(frame).await
+    to.extend_from_slice(&length.to_be_bytes());
+    to.extend_from_slice(frame);
+    Ok(())
 }
 
 #[cfg(test)]

@@ -8,13 +8,14 @@ use std::time::Duration;
 use iroh::endpoint::{RecvStream, SendStream};
 use katori_acl::DeviceId;
 use katori_core::wire::MAX_FRAME_BYTES;
+use tokio::io::BufReader;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::driver::Message;
 use crate::flow::{Counters, Credit};
-use crate::framing::{FrameError, read_frame, write_frame};
+use crate::framing::{FrameError, append_frame, read_frame};
 use crate::greeting::{CloseCode, Greeted};
 use crate::meter::{self, Direction};
 use crate::pace::Bucket;
@@ -25,6 +26,10 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const PARTING: Duration = Duration::from_secs(1);
 /// Frames that are written before the driver is told: it need not hear of each small one.
 const FRAMES_AT_ONCE: usize = 32;
+/// Bytes of frames that are written in one piece. A longer frame is one by itself.
+const BYTES_AT_ONCE: usize = 64 << 10;
+/// Bytes that are taken from the connection at a time.
+const READ_AT_ONCE: usize = 16 << 10;
 
 /// Names one link of one peer, so that what a link says after another took its place goes unheard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,8 +86,15 @@ async fn exchange(
 ) -> CloseCode {
     let Greeted { connection, send, receive, peer, .. } = greeted;
     let Admitted { id, queue, mut stop, credit, counters, bucket } = admitted;
-    let mut writing =
-        pin!(write_frames(Writer { send, bucket }, first, queue, peer, id, &counters, &messages));
+    let mut writing = pin!(write_frames(
+        Writer { send, bucket, together: Vec::new() },
+        first,
+        queue,
+        peer,
+        id,
+        &counters,
+        &messages
+    ));
     let reading = read_frames(receive, peer, id, &credit, &counters, &messages);
     tokio::select! {
         code = &mut writing => match stop.try_recv() {
@@ -104,13 +116,14 @@ async fn exchange(
 }
 
 async fn read_frames(
-    mut receive: RecvStream,
+    receive: RecvStream,
     peer: DeviceId,
     link: LinkId,
     credit: &Credit,
     counters: &Counters,
     messages: &mpsc::Sender<Message>,
 ) -> CloseCode {
+    let mut receive = BufReader::with_capacity(READ_AT_ONCE, receive);
     loop {
         credit.room().await;
         let frame = match read_frame(&mut receive, MAX_FRAME_BYTES).await {
@@ -136,18 +149,26 @@ async fn read_frames(
     }
 }
 
-/// Writes frames, no faster than it may.
+/// Writes frames, no faster than it may. Small ones leave together: each piece wakes the connection.
 struct Writer {
     send: SendStream,
     bucket: Bucket,
+    together: Vec<u8>,
 }
 
 impl Writer {
+    /// Writes a frame, now or at the next [`Writer::flush`].
     async fn write(&mut self, frame: &[u8]) -> io::Result<()> {
-        let Some(piece) = self.bucket.piece() else { return write_frame(&mut self.send, frame).await };
-        let mut framed = Vec::with_capacity(frame.len() + 4);
-        write_frame(&mut framed, frame).await?;
-        for piece in framed.chunks(piece.max(1)) {
+        append_frame(&mut self.together, frame)?;
+        if self.together.len() < BYTES_AT_ONCE { Ok(()) } else { self.flush().await }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        let together = std::mem::take(&mut self.together);
+        let Some(piece) = self.bucket.piece() else {
+            return self.send.write_all(&together).await.map_err(Into::into);
+        };
+        for piece in together.chunks(piece.max(1)) {
             self.bucket.take(piece.len()).await;
             self.send.write_all(piece).await?;
         }
@@ -165,7 +186,7 @@ async fn write_frames(
     messages: &mpsc::Sender<Message>,
 ) -> CloseCode {
     if let Some(first) = first
-        && writer.write(&first).await.is_err()
+        && (writer.write(&first).await.is_err() || writer.flush().await.is_err())
     {
         return CloseCode::Done;
     }
@@ -179,6 +200,9 @@ async fn write_frames(
             counters.sent(frame.len());
             meter::frame(Direction::Out, &frame);
             bytes += frame.len();
+        }
+        if writer.flush().await.is_err() {
+            return CloseCode::Done;
         }
         if messages.send(Message::Drained { peer, link, bytes }).await.is_err() {
             return CloseCode::Done;
