@@ -61,6 +61,31 @@ fn a_reconnect_with_nothing_new_costs_one_round_trip() {
 }
 
 #[test]
+fn whoever_only_lacks_changes_sends_none() {
+    let (mut world, olga, ben, document) = shared(1);
+    for round in 0..3 {
+        world.write(olga, document, &format!("round {round}"));
+        world.sync(olga, ben);
+    }
+    world.write(olga, document, "one more");
+    world.clear_traffic();
+    world.sync(olga, ben);
+    assert_eq!(world.keys(ben, document).len(), 4);
+    let is_content = |frame: &Frame| matches!(frame, Frame::Changes { .. } | Frame::Receipt { .. });
+    let content = |from, to| world.traffic(from, to).frames.into_iter().filter(is_content);
+    let (given, answered): (Vec<Frame>, Vec<Frame>) =
+        (content(olga, ben).collect(), content(ben, olga).collect());
+    let vouches = given.iter().map(|frame| match frame {
+        Frame::Changes { vouches, .. } => vouches.len(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(vouches.collect::<Vec<_>>(), [1], "a change and the vouch over it");
+    assert!(matches!(answered[..], [Frame::Receipt { .. }]), "no vouch that was replaced: {answered:?}");
+    let own = world.device(ben).document(document).vouch_ids();
+    assert_eq!(world.device(olga).document(document).vouch_ids(), own);
+}
+
+#[test]
 fn no_change_crosses_a_connection_twice_in_one_direction() {
     let (mut world, olga, ben, document) = shared(2);
     let carl = world.person("carl", 1)[0];
