@@ -33,6 +33,9 @@ pub(crate) struct Shelf(Mutex<State>);
 /// Shelves that are read. A recovery rarely leaves more than two; a stolen device may make any number.
 const MAX_SHELVES: usize = 16;
 
+/// Entries that are written in one change.
+const NOTED_AT_ONCE: usize = 256;
+
 #[derive(Debug, Default)]
 struct State {
     /// The one that is written first.
@@ -180,22 +183,25 @@ impl Base {
         self.settle(&entries, due.await?).await
     }
 
+    /// Lets take effect what can; of what cannot, the first error is returned.
     async fn settle(&self, entries: &Entries, due: Due) -> Result<(), Error> {
+        let mut settled = Ok(());
         if due.block {
-            self.tell(Command::SetBlocked { persons: entries.blocked.clone() }).await?;
+            settled = settled.and(self.tell(Command::SetBlocked { persons: entries.blocked.clone() }).await);
         }
         for document in due.accept {
-            self.tell(Command::Accept { document }).await?;
+            settled = settled.and(self.tell(Command::Accept { document }).await);
         }
         for document in due.put_away {
             if !self.shelf.is_leaving(document) {
-                self.tell(Command::Forget { document }).await?;
+                settled = settled.and(self.tell(Command::Forget { document }).await);
             }
         }
-        for document in due.note {
-            self.enter(&[Entry::Accepted(document, Some(true))]).await?;
+        for documents in due.note.chunks(NOTED_AT_ONCE) {
+            let new: Vec<Entry> = documents.iter().map(|id| Entry::Accepted(*id, Some(true))).collect();
+            settled = settled.and(self.enter(&new).await);
         }
-        Ok(())
+        settled
     }
 
     fn give_names(&self, entries: &Entries) {

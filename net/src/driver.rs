@@ -249,7 +249,8 @@ impl Driver {
                 self.handle(Input::Worked { document, number, outcome });
                 if let Some((hold, under_way)) = hold {
                     self.keep(document, Kept::Worked(hold));
-                    // Only now that what follows from it has begun.
+                    // Only now that what follows from it has begun, or waits for a commit.
+                    self.around.documents.set_storing(!self.is_all_stored());
                     drop(under_way);
                 }
             }

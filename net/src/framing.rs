@@ -80,10 +80,15 @@ pub(crate) async fn write_frame(stream: &mut (impl AsyncWrite + Unpin), frame: &
 
 /// Appends a frame to what is to be written.
 pub(crate) fn append_frame(to: &mut Vec<u8>, frame: &[u8]) -> io::Result<()> {
-    let length = u32::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    to.extend_from_slice(&length.to_be_bytes());
+    to.extend_from_slice(&header(frame)?);
     to.extend_from_slice(frame);
     Ok(())
+}
+
+/// What comes before a frame: its length.
+pub(crate) fn header(frame: &[u8]) -> io::Result<[u8; HEADER_BYTES]> {
+    let length = u32::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
+    Ok(length.to_be_bytes())
 }
 
 #[cfg(test)]

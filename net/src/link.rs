@@ -15,7 +15,7 @@ use tracing::Instrument;
 
 use crate::driver::Message;
 use crate::flow::{Counters, Credit};
-use crate::framing::{FrameError, append_frame, read_frame};
+use crate::framing::{FrameError, append_frame, header, read_frame};
 use crate::greeting::{CloseCode, Greeted};
 use crate::meter::{self, Direction};
 use crate::pace::Bucket;
@@ -26,7 +26,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const PARTING: Duration = Duration::from_secs(1);
 /// Frames that are written before the driver is told: it need not hear of each small one.
 const FRAMES_AT_ONCE: usize = 32;
-/// Bytes of frames that are written in one piece. A longer frame is one by itself.
+/// Bytes of frames that are written in one piece, and counted as sent with the first of them. A longer frame is
+/// written by itself.
 const BYTES_AT_ONCE: usize = 64 << 10;
 /// Bytes that are taken from the connection at a time.
 const READ_AT_ONCE: usize = 16 << 10;
@@ -159,16 +160,25 @@ struct Writer {
 impl Writer {
     /// Writes a frame, now or at the next [`Writer::flush`].
     async fn write(&mut self, frame: &[u8]) -> io::Result<()> {
+        if frame.len() >= BYTES_AT_ONCE {
+            self.flush().await?;
+            self.put(&header(frame)?).await?;
+            return self.put(frame).await;
+        }
         append_frame(&mut self.together, frame)?;
         if self.together.len() < BYTES_AT_ONCE { Ok(()) } else { self.flush().await }
     }
 
     async fn flush(&mut self) -> io::Result<()> {
         let together = std::mem::take(&mut self.together);
+        self.put(&together).await
+    }
+
+    async fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(piece) = self.bucket.piece() else {
-            return self.send.write_all(&together).await.map_err(Into::into);
+            return self.send.write_all(bytes).await.map_err(Into::into);
         };
-        for piece in together.chunks(piece.max(1)) {
+        for piece in bytes.chunks(piece.max(1)) {
             self.bucket.take(piece.len()).await;
             self.send.write_all(piece).await?;
         }

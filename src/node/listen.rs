@@ -115,14 +115,14 @@ impl Inner {
 
     /// A document that is held no longer is not watched any more either.
     async fn access_changed(&self, documents: BTreeSet<DocumentId>) -> Result<(), Error> {
-        self.base.follow_shelf_for(documents.clone()).await?;
+        let followed = self.base.follow_shelf_for(documents.clone()).await;
         for document in documents.into_iter().filter(|id| self.open_document(*id).is_some()) {
             let standing = self.base.hub.ask(move |engine| engine.standing(document));
             if !standing.await?.has_content() {
                 self.let_go(document);
             }
         }
-        Ok(())
+        followed
     }
 }
 

@@ -38,6 +38,9 @@ pub struct Want {
     pub receipt: Vec<ChangeHash>,
     /// Only what this device itself wrote and signed: what somebody who lost the role hands over.
     pub own_only: bool,
+    /// It is about to send changes that are not here. What it signed itself is mostly replaced by what it signs over
+    /// those, so that is not sent back before they have come.
+    pub is_ahead: bool,
 }
 
 /// The next of what a peer is to be sent.
@@ -68,7 +71,7 @@ impl Document {
     /// The next frame for a peer.
     fn serve(&self, want: Want) -> Served {
         let whole = self.whole_for(&want);
-        let Want { peer: to, known, receipt, own_only } = want;
+        let Want { peer: to, known, receipt, own_only, is_ahead } = want;
         let me = self.me.device();
         let mine = |index: u32| self.graph.claim(index) == Claim::Device(me);
         let mut served = Served { to: Some(to), then: known, own_only, ..Served::default() };
@@ -76,6 +79,7 @@ impl Document {
         // Vouches first: those of a writer let the other side make room for what they cover.
         let mut room = VOUCH_BYTES;
         let unsent = self.vouches.iter().filter(|vouch| !own_only || vouch.device == me);
+        let unsent = unsent.filter(|vouch| !is_ahead || vouch.device != to);
         for vouch in unsent.filter(|vouch| !served.then.vouches.contains(&vouch.id())) {
             let Some(left) = room.checked_sub(vouch.bytes().len()) else {
                 served.more = true;

@@ -198,13 +198,15 @@ impl Engine {
             if state.work.hand_over.contains(peer) && self.is_departing(now, document, peer) {
                 let receipt = self.receipts.get(&(document, *peer)).cloned().unwrap_or_default();
                 let known = session.known(&document).cloned().unwrap_or_default();
-                wants.push(Want { peer: *peer, known, receipt, own_only: true });
+                wants.push(Want { peer: *peer, known, receipt, own_only: true, is_ahead: false });
             } else if let Some(known) = session.known(&document)
                 && self.may_read(now, document, peer)
                 && !state.summary.is_known_to(known)
             {
                 // An old receipt is not asked: the peer may have put the document away since, or be a restored copy.
-                wants.push(Want { peer: *peer, known: known.clone(), receipt: Vec::new(), own_only: false });
+                let is_ahead = !state.summary.version.reaches(&known.version);
+                let (known, receipt) = (known.clone(), Vec::new());
+                wants.push(Want { peer: *peer, known, receipt, own_only: false, is_ahead });
             }
         }
         wants

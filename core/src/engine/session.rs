@@ -387,13 +387,6 @@ impl Engine {
             self.send_version(now, peer, document);
         }
         self.note_progress(peer, document);
-        let Some(state) = self.documents.get(&document) else { return };
-        let here = &state.summary.version;
-        if version.reaches(here) && !here.reaches(version) {
-            // The peer has every change and is about to send more. The vouches over those mostly replace what it
-            // lacks of the vouches here; what they do not replace it is sent when they are stored.
-            return;
-        }
         self.serve_one(now, document, peer);
     }
 

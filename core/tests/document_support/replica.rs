@@ -150,7 +150,7 @@ pub(crate) fn deliver(from: &Replica, to: &mut Replica) {
 pub(crate) fn served(document: &Document, to: &Device, mut known: Peer) -> Batch {
     let mut batch = Batch::default();
     loop {
-        let want = Want { peer: to.device(), known, receipt: Vec::new(), own_only: false };
+        let want = Want { peer: to.device(), known, receipt: Vec::new(), own_only: false, is_ahead: false };
         let Served { pack, vouches, then, more, .. } = document.serve_all(vec![want]).served.remove(0);
         batch.packs.extend(pack);
         batch.vouches.extend(vouches.into_iter().map(|(_, bytes)| bytes));

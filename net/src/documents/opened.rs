@@ -27,8 +27,8 @@ use super::saving::{Ended, Progress, Saving};
 use super::table::Hold;
 use crate::meter;
 
-/// Changes below which a document opens as quickly without a snapshot.
-const MANY_CHANGES: usize = 256;
+/// Bytes of memory below which a document opens as quickly without a snapshot: 200 small changes, or 50 KiB of text.
+const WORTH_A_SNAPSHOT: u64 = 128 << 10;
 
 /// Who may do what in a document, if that has changed and the document was not told: the driver, which hears of it,
 /// never waits for a document.
@@ -241,7 +241,7 @@ impl Opened {
 
     pub(super) fn snapshot(&self) -> Option<Write> {
         let state = self.lock();
-        if !state.changed || state.document.counts().0 < MANY_CHANGES {
+        if !state.changed || self.cost() < WORTH_A_SNAPSHOT {
             return None;
         }
         // A snapshot is a cache: if taking one fails, opening takes longer.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest that a step waits for others.
+/// The longest that a step waits for others, from when a commit could begin.
 const MOMENT: Duration = Duration::from_millis(3);
 
 /// Steps that are enough for a commit.

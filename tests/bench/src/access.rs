@@ -285,7 +285,7 @@ fn frames(size: usize) -> Result<Sent> {
         document.flush();
         let mut batch = Batch::default();
         loop {
-            let want = Want { peer: to, known, receipt: Vec::new(), own_only: false };
+            let want = Want { peer: to, known, receipt: Vec::new(), own_only: false, is_ahead: false };
             let served = document.serve_all(vec![want]).served.pop().context("something to serve")?;
             batch.packs.extend(served.pack);
             batch.vouches.extend(served.vouches.into_iter().map(|(_, bytes)| bytes));

@@ -410,8 +410,13 @@ impl History {
         let (mut changes, mut vouches) = (Vec::new(), Vec::new());
         let mut known = Peer::default();
         loop {
-            let want =
-                Want { peer: DeviceId::from_bytes([0; 32]), known, receipt: Vec::new(), own_only: false };
+            let want = Want {
+                peer: DeviceId::from_bytes([0; 32]),
+                known,
+                receipt: Vec::new(),
+                own_only: false,
+                is_ahead: false,
+            };
             let done = self.world.device(device).document(document).serve_all(vec![want]);
             let served = done.served.into_iter().next().expect("one answer");
             if let Some(pack) = &served.pack {
