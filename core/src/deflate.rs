@@ -86,11 +86,10 @@ mod tests {
         let words = b"what compresses well ".repeat(20_000);
         for length in (0..600).chain([4_095, 4_096, 65_535, 65_536, 300_000]) {
             for bytes in [&noise[..length], &words[..length]] {
-                let deflated = deflate(bytes);
-                assert_eq!(inflate(&deflated, length).as_deref(), Ok(bytes), "{length}");
-                assert!(length < 600 || bytes[..2] == noise[..2] || deflated.len() < length / 10);
+                assert_eq!(inflate(&deflate(bytes), length).as_deref(), Ok(bytes), "{length}");
             }
         }
+        assert!(deflate(&words).len() < words.len() / 10);
     }
 
     #[test]

@@ -404,12 +404,9 @@ impl Driver {
 
     /// Begins a commit if its time has come.
     fn begin_commit(&mut self, others: bool) {
-        let waited = self.gathering.until().is_some();
         if self.gathering.is_over(Instant::now(), self.engine.gathered(), others) {
             self.engine.begin_commit();
             self.carry_out_all();
-        } else if !waited && self.gathering.until().is_some() {
-            self.around.documents.set_storing(true);
         }
     }
 

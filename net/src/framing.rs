@@ -9,8 +9,6 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// Bytes of a length.
-const HEADER_BYTES: usize = 4;
 /// How long a frame that has begun may make no progress.
 pub(crate) const STALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// How much room is made at a time for the bytes of a frame.
@@ -40,7 +38,7 @@ pub(crate) async fn read_frame(
     stream: &mut (impl AsyncRead + Unpin),
     limit: usize,
 ) -> Result<Option<Vec<u8>>, FrameError> {
-    let mut header = [0; HEADER_BYTES];
+    let mut header = [0; 4];
     let (first, rest) = header.split_at_mut(1);
     if stream.read(first).await? == 0 {
         return Ok(None);
@@ -71,24 +69,11 @@ pub(crate) async fn read_frame(
     Ok(Some(frame))
 }
 
-/// Writes one frame, in one piece: a length that travels alone wakes the other side for nothing.
+/// Writes one frame.
 pub(crate) async fn write_frame(stream: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io::Result<()> {
-    let mut framed = Vec::with_capacity(HEADER_BYTES + frame.len());
-    append_frame(&mut framed, frame)?;
-    stream.write_all(&framed).await
-}
-
-/// Appends a frame to what is to be written.
-pub(crate) fn append_frame(to: &mut Vec<u8>, frame: &[u8]) -> io::Result<()> {
-    to.extend_from_slice(&header(frame)?);
-    to.extend_from_slice(frame);
-    Ok(())
-}
-
-/// What comes before a frame: its length.
-pub(crate) fn header(frame: &[u8]) -> io::Result<[u8; HEADER_BYTES]> {
     let length = u32::try_from(frame.len()).map_err(|_| io::ErrorKind::InvalidInput)?;
-    Ok(length.to_be_bytes())
+    stream.write_all(&length.to_be_bytes()).await?;
+    stream.write_all(frame).await
 }
 
 #[cfg(test)]

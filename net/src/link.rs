@@ -8,14 +8,14 @@ use std::time::Duration;
 use iroh::endpoint::{RecvStream, SendStream};
 use katori_acl::DeviceId;
 use katori_core::wire::MAX_FRAME_BYTES;
-use tokio::io::BufReader;
+use tokio::io::{AsyncWriteExt, BufReader, BufWriter};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use tracing::Instrument;
 
 use crate::driver::Message;
 use crate::flow::{Counters, Credit};
-use crate::framing::{FrameError, append_frame, header, read_frame};
+use crate::framing::{FrameError, read_frame, write_frame};
 use crate::greeting::{CloseCode, Greeted};
 use crate::meter::{self, Direction};
 use crate::pace::Bucket;
@@ -26,11 +26,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 const PARTING: Duration = Duration::from_secs(1);
 /// Frames that are written before the driver is told: it need not hear of each small one.
 const FRAMES_AT_ONCE: usize = 32;
-/// Bytes of frames that are written in one piece, and counted as sent with the first of them. A longer frame is
-/// written by itself.
-const BYTES_AT_ONCE: usize = 64 << 10;
-/// Bytes that are taken from the connection at a time.
-const READ_AT_ONCE: usize = 16 << 10;
+/// Bytes that are given to the connection, or taken from it, at a time: each time costs a lock and a wake-up.
+const BYTES_AT_ONCE: usize = 16 << 10;
 
 /// Names one link of one peer, so that what a link says after another took its place goes unheard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,15 +84,9 @@ async fn exchange(
 ) -> CloseCode {
     let Greeted { connection, send, receive, peer, .. } = greeted;
     let Admitted { id, queue, mut stop, credit, counters, bucket } = admitted;
-    let mut writing = pin!(write_frames(
-        Writer { send, bucket, together: Vec::new() },
-        first,
-        queue,
-        peer,
-        id,
-        &counters,
-        &messages
-    ));
+    let send = BufWriter::with_capacity(BYTES_AT_ONCE, send);
+    let mut writing =
+        pin!(write_frames(Writer { send, bucket }, first, queue, peer, id, &counters, &messages));
     let reading = read_frames(receive, peer, id, &credit, &counters, &messages);
     tokio::select! {
         code = &mut writing => match stop.try_recv() {
@@ -124,7 +115,7 @@ async fn read_frames(
     counters: &Counters,
     messages: &mpsc::Sender<Message>,
 ) -> CloseCode {
-    let mut receive = BufReader::with_capacity(READ_AT_ONCE, receive);
+    let mut receive = BufReader::with_capacity(BYTES_AT_ONCE, receive);
     loop {
         credit.room().await;
         let frame = match read_frame(&mut receive, MAX_FRAME_BYTES).await {
@@ -150,37 +141,21 @@ async fn read_frames(
     }
 }
 
-/// Writes frames, no faster than it may. Small ones leave together: each piece wakes the connection.
+/// Writes frames, no faster than it may. Small ones leave together, at the next flush.
 struct Writer {
-    send: SendStream,
+    send: BufWriter<SendStream>,
     bucket: Bucket,
-    together: Vec<u8>,
 }
 
 impl Writer {
-    /// Writes a frame, now or at the next [`Writer::flush`].
     async fn write(&mut self, frame: &[u8]) -> io::Result<()> {
-        if frame.len() >= BYTES_AT_ONCE {
-            self.flush().await?;
-            self.put(&header(frame)?).await?;
-            return self.put(frame).await;
-        }
-        append_frame(&mut self.together, frame)?;
-        if self.together.len() < BYTES_AT_ONCE { Ok(()) } else { self.flush().await }
-    }
-
-    async fn flush(&mut self) -> io::Result<()> {
-        let together = std::mem::take(&mut self.together);
-        self.put(&together).await
-    }
-
-    async fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(piece) = self.bucket.piece() else {
-            return self.send.write_all(bytes).await.map_err(Into::into);
-        };
-        for piece in bytes.chunks(piece.max(1)) {
+        let Some(piece) = self.bucket.piece() else { return write_frame(&mut self.send, frame).await };
+        let mut framed = Vec::with_capacity(frame.len() + 4);
+        write_frame(&mut framed, frame).await?;
+        for piece in framed.chunks(piece.max(1)) {
             self.bucket.take(piece.len()).await;
             self.send.write_all(piece).await?;
+            self.send.flush().await?;
         }
         Ok(())
     }
@@ -196,7 +171,7 @@ async fn write_frames(
     messages: &mpsc::Sender<Message>,
 ) -> CloseCode {
     if let Some(first) = first
-        && (writer.write(&first).await.is_err() || writer.flush().await.is_err())
+        && (writer.write(&first).await.is_err() || writer.send.flush().await.is_err())
     {
         return CloseCode::Done;
     }
@@ -211,14 +186,14 @@ async fn write_frames(
             meter::frame(Direction::Out, &frame);
             bytes += frame.len();
         }
-        if writer.flush().await.is_err() {
+        if writer.send.flush().await.is_err() {
             return CloseCode::Done;
         }
         if messages.send(Message::Drained { peer, link, bytes }).await.is_err() {
             return CloseCode::Done;
         }
     }
-    let send = &mut writer.send;
+    let send = writer.send.get_mut();
     if send.finish().is_ok() {
         // Whether it arrived or not, the link is over: what is lost is sent again another time.
         let _ = timeout(LAST_WORDS, send.stopped()).await;

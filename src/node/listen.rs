@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Weak;
 
-use katori_core::engine::Event;
+use katori_core::engine::{Engine, Event};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 
@@ -116,9 +116,13 @@ impl Inner {
     /// A document that is held no longer is not watched any more either.
     async fn access_changed(&self, documents: BTreeSet<DocumentId>) -> Result<(), Error> {
         let followed = self.base.follow_shelf_for(documents.clone()).await;
-        for document in documents.into_iter().filter(|id| self.open_document(*id).is_some()) {
-            let standing = self.base.hub.ask(move |engine| engine.standing(document));
-            if !standing.await?.has_content() {
+        let open: Vec<DocumentId> =
+            documents.into_iter().filter(|id| self.open_document(*id).is_some()).collect();
+        if !open.is_empty() {
+            let gone = move |engine: &Engine| {
+                open.into_iter().filter(|id| !engine.standing(*id).has_content()).collect::<Vec<_>>()
+            };
+            for document in self.base.hub.ask(gone).await? {
                 self.let_go(document);
             }
         }

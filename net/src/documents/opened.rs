@@ -27,7 +27,8 @@ use super::saving::{Ended, Progress, Saving};
 use super::table::Hold;
 use crate::meter;
 
-/// Bytes of memory below which a document opens as quickly without a snapshot: 200 small changes, or 50 KiB of text.
+/// Bytes of memory below which a document gets no snapshot: with 200 small changes, or 50 KiB of text, there is little
+/// to be gained.
 const WORTH_A_SNAPSHOT: u64 = 128 << 10;
 
 /// Who may do what in a document, if that has changed and the document was not told: the driver, which hears of it,
