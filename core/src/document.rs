@@ -56,7 +56,7 @@ pub use serve::{Peer, Served, Want};
 pub use serve_stored::serve_stored;
 pub use settle::TakeInError;
 pub(crate) use state::in_reading_order;
-pub use state::{LoadError, Stored, Summary, remove_content};
+pub use state::{LoadError, Stored, Summary, remove_content, vouches_of};
 pub use vouches::MAX_VOUCHES_PER_DEVICE;
 
 /// Bounds on one document.

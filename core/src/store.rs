@@ -21,6 +21,7 @@ mod gather;
 mod memory;
 mod place;
 mod redb_errors;
+mod upgrade;
 
 pub use backup::{BackupError, Copied, Unreadable};
 pub use error::{OpenError, StoreError};
@@ -30,13 +31,15 @@ pub use place::{COPIED, PLACE_ROW, Place, mark_copied};
 
 pub(crate) use backup::copy_what_can_be_read;
 pub(crate) use create::{beside, sync_directory};
+pub(crate) use upgrade::VOUCH_MARK;
 
 use std::ops::Bound;
 
 use redb::TableDefinition;
 
-/// The version of the layout of a store; a file with a higher one is refused and left alone.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The version of the layout of a store; a file with a higher one is refused and left alone, one with a
+/// lower one is brought to this when it is opened.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Longest key. Keys are a few ids of 32 bytes and a counter, so this is ample, and it keeps
 /// several keys on each page of the tree.
@@ -60,12 +63,11 @@ pub enum Table {
     Settings,
     /// Signed records: rosters, grants, revocations, exclusions.
     Records,
-    /// What is known of each document without loading it: heads, version vector, digest.
+    /// What is known of each document without loading it: heads, version vector, digest. Beside it the signed words of
+    /// devices that stand behind heads: an edit writes both, and writes less where they lie side by side.
     Documents,
     /// The history of documents, as packs of changes.
     Packs,
-    /// Signed words of devices that stand behind heads.
-    Vouches,
     /// Automerge snapshots, a cache for opening.
     Snapshots,
     /// What peers have said they made durable.
@@ -82,12 +84,11 @@ pub enum Table {
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Table; 11] = [
+    pub const ALL: [Table; 10] = [
         Table::Settings,
         Table::Records,
         Table::Documents,
         Table::Packs,
-        Table::Vouches,
         Table::Snapshots,
         Table::Receipts,
         Table::Invites,
@@ -104,7 +105,6 @@ impl Table {
             Table::Records => "records",
             Table::Documents => "documents",
             Table::Packs => "packs",
-            Table::Vouches => "vouches",
             Table::Snapshots => "snapshots",
             Table::Receipts => "receipts",
             Table::Invites => "invites",
@@ -299,8 +299,7 @@ mod tests {
     #[test]
     fn names_on_disk_are_these_for_ever() {
         let names: Vec<&str> = Table::ALL.iter().map(|table| table.name()).collect();
-        let expected =
-            "settings records documents packs vouches snapshots receipts invites contacts addresses held";
+        let expected = "settings records documents packs snapshots receipts invites contacts addresses held";
         assert_eq!(names.join(" "), expected);
     }
 }

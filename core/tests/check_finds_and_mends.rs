@@ -15,7 +15,7 @@ use automerge::{ROOT, ReadDoc};
 use filled::{DOCUMENTS, PACKS, copy, edit, open, rows, store};
 use katori_acl::{DeviceKey, ResourceId};
 use katori_core::check::{Fault, Finding, Remedy, Report, check, mend};
-use katori_core::document::{Batch, DocumentLimits};
+use katori_core::document::{Batch, DocumentLimits, vouches_of};
 use katori_core::engine::StoredEngine;
 use katori_core::gate::{Limits, RawChange};
 use katori_core::pack::unpack;
@@ -94,7 +94,8 @@ fn means_the_same(pack: &[u8], other: &[u8]) -> bool {
 fn a_changed_byte_of_what_is_signed_or_hashed_is_found() {
     let (original, _) = store();
     for ((table, key), value) in rows(&original) {
-        if !matches!(table, Table::Records | Table::Packs | Table::Vouches) {
+        let is_vouch = table == Table::Documents && key.get(32..37) == Some(b"vouch");
+        if !matches!(table, Table::Records | Table::Packs) && !is_vouch {
             continue;
         }
         // Every byte would take a minute.
@@ -133,13 +134,14 @@ fn a_damaged_pack_is_set_aside_and_the_rest_of_the_history_kept() {
         }
     }
     // What others have of it comes back, and this device contradicts none of it: nobody forks.
-    let values = |table| {
-        let rows = filled::store().0.scan(table, id.as_bytes()).unwrap();
+    let values = |table, prefix: &[u8]| {
+        let rows = filled::store().0.scan(table, prefix).unwrap();
         rows.into_iter().map(|(_, value)| value).collect()
     };
     edit(&store, id, 77);
     let mut document = open(&store, id).unwrap();
-    let batch = Batch { packs: values(Table::Packs), vouches: values(Table::Vouches), farewell: false };
+    let vouches = values(Table::Documents, &vouches_of(&id));
+    let batch = Batch { packs: values(Table::Packs, id.as_bytes()), vouches, farewell: false };
     let peer = DeviceKey::from_secret([8; 32]).public();
     let done = document.ingest(vec![(peer, batch)]);
     store.commit(&done.writes).unwrap();
@@ -175,20 +177,22 @@ fn the_last_pack_is_missed_by_the_state() {
 #[test]
 fn vouches_are_missed_and_misplaced_ones_found() {
     let (original, documents) = store();
-    let key = first_key(&original, Table::Vouches, documents[0].as_bytes(), 0);
+    let key = first_key(&original, Table::Documents, &vouches_of(&documents[0]), 0);
     let store = copy(&original);
-    let vouch = delete(&store, Table::Vouches, &key);
+    let vouch = delete(&store, Table::Documents, &key);
     found(&look(&store), Fault::State);
     mended(&store);
     assert!(look(&store).is_clean());
     // Under another document, and under another id.
-    for wrong in [suffixed(documents[1], &key[32..]), suffixed(documents[0], &[7; 32])] {
+    for wrong in
+        [suffixed(documents[1], &key[32..]), suffixed(documents[0], &[b"vouch", [7; 32].as_slice()].concat())]
+    {
         let store = copy(&original);
-        let put = Write::Put { table: Table::Vouches, key: wrong.clone(), value: vouch.clone() };
+        let put = Write::Put { table: Table::Documents, key: wrong.clone(), value: vouch.clone() };
         store.commit(&[put]).unwrap();
         found(&look(&store), Fault::Key);
         let aside = mended(&store);
-        assert_eq!(aside.get(Table::Vouches, &wrong).unwrap(), Some(vouch.clone()));
+        assert_eq!(aside.get(Table::Documents, &wrong).unwrap(), Some(vouch.clone()));
         assert_eq!(rows(&store), rows(&original));
     }
 }
@@ -264,7 +268,7 @@ fn content_of_nobody_is_set_aside() {
         put(Table::Packs, suffixed(stranger, &[0; 8])),
         put(Table::Receipts, suffixed(stranger, &[1; 32])),
         put(Table::Documents, suffixed(stranger, b"state")),
-        put(Table::Vouches, b"short".to_vec()),
+        put(Table::Documents, b"short".to_vec()),
         put(Table::Packs, suffixed(documents[0], b"no number")),
     ];
     store.commit(&strange).unwrap();

@@ -1,4 +1,4 @@
-//! The content of documents: packs, vouches, snapshots, receipts, and whether the rows of state tell the truth.
+//! The content of documents: packs, snapshots, receipts, and whether the rows of state tell the truth.
 //!
 //! One document is in memory at a time.
 
@@ -18,10 +18,9 @@ use crate::gate::{GateError, Limits, RawChange, Said, guarded, is_whole, open_st
 use crate::identity::Identity;
 use crate::pack::{PackError, unpack};
 use crate::store::{MAX_SCAN_BYTES, Storage, StoreError, Table};
-use crate::vouch::UnverifiedVouch;
 
 /// The tables whose keys begin with the document that the row is of.
-const CONTENT: [Table; 4] = [Table::Packs, Table::Vouches, Table::Snapshots, Table::Receipts];
+const CONTENT: [Table; 3] = [Table::Packs, Table::Snapshots, Table::Receipts];
 /// Longer than what follows the document in any key of those, and higher.
 const PAST_ITS_ROWS: [u8; 80] = [u8::MAX; 80];
 /// The length of a pack's key: the document and a number.
@@ -45,7 +44,7 @@ pub(super) fn check(
     for (id, stated) in &known.documents {
         let access = known.registry.access(*id);
         let document = Content { storage, limits, id: *id };
-        document.check(&me, access, stated.as_ref(), report, progress)?;
+        document.check(&me, access, stated.as_ref(), known, report, progress)?;
     }
     for id in strangers {
         let access = known.registry.access(id).filter(|access| !access.deleted);
@@ -113,12 +112,13 @@ impl Content<'_> {
         me: &Arc<Identity>,
         access: Option<Arc<Access>>,
         stated: Option<&Summary>,
+        known: &Known,
         report: &mut Report,
         progress: &mut dyn FnMut(u64),
     ) -> Result<(), StoreError> {
-        let mut found = Found::default();
+        let is_broken = known.misvouched.contains(&self.id);
+        let mut found = Found { is_broken, ..Found::default() };
         self.packs(&mut found, report, progress)?;
-        self.vouches(&mut found, report, progress)?;
         self.snapshots(&found, report, progress)?;
         self.receipts(report, progress)?;
         report.counted.changes += found.changes.len() as u64;
@@ -228,33 +228,6 @@ impl Content<'_> {
             | PackError::Inflate
             | PackError::Digest => None,
         }
-    }
-
-    fn vouches(
-        &self,
-        found: &mut Found,
-        report: &mut Report,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<(), StoreError> {
-        let prefix = self.id.as_bytes();
-        for_each_row(self.storage, Table::Vouches, prefix, report, progress, |report, key, value| {
-            report.counted.vouches += 1;
-            let verified = UnverifiedVouch::decode(value).and_then(UnverifiedVouch::verify);
-            let finding = match verified {
-                Ok(vouch) if vouch.document != self.id => {
-                    let detail = format!("it is a vouch over document {}", vouch.document.short());
-                    Finding::of_row(Fault::Key, Table::Vouches, key, detail)
-                }
-                Ok(vouch) if key.get(32..) != Some(vouch.id().as_bytes()) => {
-                    let detail = format!("it is the vouch {}", vouch.id().short());
-                    Finding::of_row(Fault::Key, Table::Vouches, key, detail)
-                }
-                Ok(_) => return,
-                Err(error) => Finding::of_row(Fault::Row, Table::Vouches, key, error),
-            };
-            found.is_broken = true;
-            report.add(finding.in_document(self.id));
-        })
     }
 
     fn snapshots(

@@ -1,4 +1,4 @@
-//! Everything but content: who this device is, signed records, how documents stand, invitations.
+//! Everything but content: who this device is, signed records, how documents stand, vouches, invitations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,8 @@ use super::for_each_row;
 use crate::document::{LoadError, Summary};
 use crate::engine::{STANDING_SUFFIX, check_row};
 use crate::identity::Identity;
-use crate::store::{Storage, StoreError, Table};
+use crate::store::{Storage, StoreError, Table, VOUCH_MARK};
+use crate::vouch::UnverifiedVouch;
 
 /// What is known apart from content.
 pub(super) struct Known {
@@ -17,8 +18,10 @@ pub(super) struct Known {
     pub(super) registry: Registry,
     /// Documents with a row that says how they stand here, and what the row of state says, if it can be read.
     pub(super) documents: BTreeMap<ResourceId, Option<Summary>>,
-    /// Documents with a row of state, and none that says how they stand.
+    /// Documents with a row of state or a vouch, and none that says how they stand.
     pub(super) standless: BTreeSet<ResourceId>,
+    /// Documents with a vouch that cannot be used, so that nothing can be said of what their row of state should be.
+    pub(super) misvouched: BTreeSet<ResourceId>,
 }
 
 pub(super) fn check(
@@ -41,7 +44,7 @@ pub(super) fn check(
         report.add(not_identified(&detail));
     }
     let mut states = BTreeMap::new();
-    let mut documents = BTreeMap::new();
+    let (mut documents, mut vouched, mut misvouched) = (BTreeMap::new(), BTreeSet::new(), BTreeSet::new());
     for_each_row(storage, Table::Documents, &[], report, progress, |report, key, value| {
         let Some((id, suffix)) = key.split_first_chunk::<32>() else {
             report.add(Finding::of_row(Fault::Key, Table::Documents, key, "it names no document"));
@@ -67,13 +70,24 @@ pub(super) fn check(
                     report.add(finding.in_document(id));
                 }
             },
+            vouch if vouch.starts_with(VOUCH_MARK) => {
+                report.counted.vouches += 1;
+                vouched.insert(id);
+                if let Some((fault, detail)) = wrong_vouch(id, vouch, value) {
+                    misvouched.insert(id);
+                    let finding = Finding::of_row(fault, Table::Documents, key, detail);
+                    report.add(finding.in_document(id));
+                }
+            }
             _ => report.counted.unknown += 1,
         }
     })?;
     for (id, state) in &mut documents {
         *state = states.remove(id).flatten();
     }
-    let standless = states.into_keys().collect();
+    vouched.retain(|id| !documents.contains_key(id));
+    vouched.extend(states.into_keys());
+    let standless = vouched;
     report.counted.documents = documents.len() as u64;
     for table in [Table::Settings, Table::Invites] {
         for_each_row(storage, table, &[], report, progress, |report, key, value| {
@@ -85,7 +99,21 @@ pub(super) fn check(
     for table in [Table::Contacts, Table::Addresses, Table::Held] {
         for_each_row(storage, table, &[], report, progress, |_, _, _| {})?;
     }
-    Ok(Known { identity, registry, documents, standless })
+    Ok(Known { identity, registry, documents, standless, misvouched })
+}
+
+/// What is wrong with a vouch that lies under this suffix of the document's id.
+fn wrong_vouch(document: ResourceId, suffix: &[u8], value: &[u8]) -> Option<(Fault, String)> {
+    match UnverifiedVouch::decode(value).and_then(UnverifiedVouch::verify) {
+        Ok(vouch) if vouch.document != document => {
+            Some((Fault::Key, format!("it is a vouch over document {}", vouch.document.short())))
+        }
+        Ok(vouch) if suffix.get(VOUCH_MARK.len()..) != Some(vouch.id().as_bytes()) => {
+            Some((Fault::Key, format!("it is the vouch {}", vouch.id().short())))
+        }
+        Ok(_) => None,
+        Err(error) => Some((Fault::Row, error.to_string())),
+    }
 }
 
 /// Verifies every signed record, and has a fresh registry count them.

@@ -2,6 +2,7 @@
 
 use katori_acl::{RecordId, ResourceId};
 
+use super::state::vouches_of;
 use super::{Done, LoadError, Peer, Served, Summary, Want};
 use crate::store::{Storage, Table};
 use crate::wire::MAX_VOUCHES;
@@ -28,10 +29,11 @@ pub fn serve_stored(
     if summary.bytes > 64 * MOST_AT_ONCE as u64 {
         return Ok(None);
     }
-    let prefix = document.as_bytes();
-    let rows = |table| storage.scan(table, prefix).map(|rows| rows.into_iter().map(|(_, value)| value));
-    let mut packs: Vec<Vec<u8>> = rows(Table::Packs)?.collect();
-    let stored: Vec<Vec<u8>> = rows(Table::Vouches)?.collect();
+    let rows = |table, prefix: &[u8]| {
+        storage.scan(table, prefix).map(|rows| rows.into_iter().map(|(_, value)| value))
+    };
+    let mut packs: Vec<Vec<u8>> = rows(Table::Packs, document.as_bytes())?.collect();
+    let stored: Vec<Vec<u8>> = rows(Table::Documents, &vouches_of(document))?.collect();
     if packs.iter().map(Vec::len).sum::<usize>() > MOST_AT_ONCE {
         return Ok(None);
     }

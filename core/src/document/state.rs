@@ -22,7 +22,7 @@ use super::{Bits, Document, DocumentLimits, Peer, Turn};
 use crate::gate::{guarded, is_whole};
 use crate::identity::Identity;
 use crate::pack::{PackError, unpack};
-use crate::store::{Entry, Storage, StoreError, Table, Write};
+use crate::store::{Entry, Storage, StoreError, Table, VOUCH_MARK, Write};
 use crate::version::VersionVector;
 use crate::vouch::{UnverifiedVouch, VouchError};
 
@@ -115,6 +115,16 @@ fn state_key(document: &ResourceId) -> Vec<u8> {
     key(document, b"state")
 }
 
+/// With which the keys of a document's vouches in [`Table::Documents`] begin. The id of the vouch follows.
+#[must_use]
+pub fn vouches_of(document: &ResourceId) -> Vec<u8> {
+    key(document, VOUCH_MARK)
+}
+
+fn vouch_key(document: &ResourceId, id: &RecordId) -> Vec<u8> {
+    [document.as_bytes().as_slice(), VOUCH_MARK, id.as_bytes()].concat()
+}
+
 /// The rows of a document's packs in the order in which they are read: the last whole document first, for it depends
 /// on nothing.
 pub(crate) fn in_reading_order(packs: &[Entry]) -> impl Iterator<Item = &Entry> {
@@ -131,7 +141,11 @@ impl Stored {
         Ok(Self {
             state: storage.get(Table::Documents, &state_key(document))?,
             packs: storage.scan(Table::Packs, prefix)?,
-            vouches: storage.scan(Table::Vouches, prefix)?.into_iter().map(|(_, bytes)| bytes).collect(),
+            vouches: storage
+                .scan(Table::Documents, &vouches_of(document))?
+                .into_iter()
+                .map(|(_, bytes)| bytes)
+                .collect(),
             snapshot: storage.get(Table::Snapshots, prefix)?,
         })
     }
@@ -160,10 +174,11 @@ impl Summary {
 #[must_use]
 pub fn remove_content(document: &ResourceId) -> Vec<Write> {
     let prefix = document.as_bytes().to_vec();
-    let mut writes: Vec<Write> = [Table::Packs, Table::Vouches, Table::Snapshots, Table::Receipts]
+    let mut writes: Vec<Write> = [Table::Packs, Table::Snapshots, Table::Receipts]
         .into_iter()
         .map(|table| Write::DeletePrefix { table, prefix: prefix.clone() })
         .collect();
+    writes.push(Write::DeletePrefix { table: Table::Documents, prefix: vouches_of(document) });
     writes.push(Write::Delete { table: Table::Documents, key: state_key(document) });
     writes
 }
@@ -313,11 +328,11 @@ impl Document {
     }
 
     pub(super) fn write_vouch(&self, id: &RecordId, bytes: &[u8]) -> Write {
-        Write::Put { table: Table::Vouches, key: key(&self.id, id.as_bytes()), value: bytes.to_vec() }
+        Write::Put { table: Table::Documents, key: vouch_key(&self.id, id), value: bytes.to_vec() }
     }
 
     pub(super) fn remove_vouch(&self, id: &RecordId) -> Write {
-        Write::Delete { table: Table::Vouches, key: key(&self.id, id.as_bytes()) }
+        Write::Delete { table: Table::Documents, key: vouch_key(&self.id, id) }
     }
 
     /// A snapshot of what is shown, for a faster opening, if it loads again and agrees. A document that is stored as a

@@ -25,6 +25,7 @@ use super::connection::Connection;
 use super::gather::Gathered;
 use super::place::{Place, place_of};
 use super::redb_errors::{file_error, not_a_store, open_error, store_error};
+use super::upgrade::from_layout_1;
 use super::{
     Entry, KeyBounds, MAX_SCAN_BYTES, OpenError, SCHEMA_VERSION, Storage, StoreError, Table, Write,
     check_sizes, is_empty_range, key_bounds,
@@ -152,12 +153,15 @@ impl Store {
         let backend = FileBackend::new(file).map_err(|error| open_error(path, error.into()))?;
         let backend = Shared::new(backend);
         let examined = Connection::examine_anew(&backend).map_err(|error| open_error(path, error))?;
-        check_schema(path, &examined)?;
+        let version = check_schema(path, &examined)?;
+        upgrade(&examined, version).map_err(|error| open_error(path, error))?;
         Ok(Store { live: RwLock::new(Live::Reading(examined)), backend, place, committed: AtomicU64::new(0) })
     }
 
     fn examine_shared(path: &Path, backend: Shared, place: Place) -> Result<Store, OpenError> {
-        let examined = examine(path, &backend)?;
+        let (examined, version) = examine(path, &backend)?;
+        // In memory, as everything that is done to what is only examined.
+        upgrade(&examined, version).map_err(|error| open_error(path, error))?;
         Ok(Store { live: RwLock::new(Live::Reading(examined)), backend, place, committed: AtomicU64::new(0) })
     }
 
@@ -440,23 +444,24 @@ fn open_file(path: &Path) -> Result<(File, Place), OpenError> {
 
 fn open_shared(path: &Path, backend: Shared, place: Place) -> Result<Store, OpenError> {
     let failed = |error| open_error(path, error);
-    let examined = examine(path, &backend)?;
+    let (examined, _) = examine(path, &backend)?;
     // Closing uses what opening trusted: if that is damaged, better to know before anything is written.
     examined.close().map_err(failed)?;
     let database = Connection::open(backend.clone()).map_err(failed)?;
     // Again, because between the two the lock was free for a moment.
-    check_schema(path, &database)?;
+    let version = check_schema(path, &database)?;
+    upgrade(&database, version).map_err(failed)?;
     Ok(Store { live: RwLock::new(Live::Writing(database)), backend, place, committed: AtomicU64::new(0) })
 }
 
-/// A view of a storage that is a store of a known layout.
-fn examine(path: &Path, backend: &Shared) -> Result<Connection, OpenError> {
+/// A view of a storage that is a store of a known layout, and which.
+fn examine(path: &Path, backend: &Shared) -> Result<(Connection, u32), OpenError> {
     if backend.len().map_err(|error| file_error(path, error))? == 0 {
         return Err(not_a_store(path, "it is empty"));
     }
     let examined = Connection::examine(backend).map_err(|error| open_error(path, error))?;
-    check_schema(path, &examined)?;
-    Ok(examined)
+    let version = check_schema(path, &examined)?;
+    Ok((examined, version))
 }
 
 /// Makes an empty storage into a store that holds `initial`.
@@ -472,7 +477,8 @@ pub(super) fn create_database(
     Ok(database)
 }
 
-fn check_schema(path: &Path, database: &Connection) -> Result<(), OpenError> {
+/// The version of the layout, if it is one that is known here.
+fn check_schema(path: &Path, database: &Connection) -> Result<u32, OpenError> {
     let version = database.call(|database| match database.begin_read()?.open_table(SCHEMA) {
         Ok(table) => Ok(table.get(SCHEMA_KEY)?.map(|version| version.value())),
         Err(TableError::Storage(error)) => Err(error.into()),
@@ -482,7 +488,22 @@ fn check_schema(path: &Path, database: &Connection) -> Result<(), OpenError> {
         Some(found) if found > SCHEMA_VERSION => {
             Err(OpenError::NewerSchema { path: path.into(), found, known: SCHEMA_VERSION })
         }
-        Some(_) => Ok(()),
+        Some(found) => Ok(found),
         None => Err(not_a_store(path, "it is the database of another program")),
     }
+}
+
+/// Brings a store of an earlier layout to the present one.
+fn upgrade(database: &Connection, version: u32) -> Result<(), redb::Error> {
+    if version == SCHEMA_VERSION {
+        return Ok(());
+    }
+    tracing::info!(version, to = SCHEMA_VERSION, "the store is brought to the present layout");
+    database.call(|database| {
+        let transaction = database.begin_write()?;
+        from_layout_1(&transaction)?;
+        transaction.open_table(SCHEMA)?.insert(SCHEMA_KEY, SCHEMA_VERSION)?;
+        transaction.commit()?;
+        Ok(())
+    })
 }

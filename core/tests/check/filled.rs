@@ -90,7 +90,7 @@ pub(crate) fn open(store: &dyn Storage, id: ResourceId) -> Result<Document, Stri
         .filter_map(|(_, bytes)| UnverifiedRecord::decode(bytes).and_then(UnverifiedRecord::verify).ok());
     let (registry, _) = Registry::load(records.collect());
     let access = registry.access(id).ok_or("nobody founded it")?;
-    let me = Arc::new(Identity::read(store).unwrap());
+    let me = Arc::new(Identity::read(store).map_err(|error| error.to_string())?);
     let stored = Stored::read(store, &id).unwrap();
     Document::load(id, me, access, DocumentLimits::default(), [9; 32], &stored)
         .map_err(|error| error.to_string())
