@@ -19,6 +19,7 @@ mod merge;
 mod packed_summary;
 mod reapply;
 mod refresh;
+mod rehearsal;
 mod seniority;
 mod serve;
 mod serve_stored;
@@ -41,6 +42,7 @@ use crate::store::Write;
 use crate::version::VersionVector;
 use bits::Bits;
 use graph::Graph;
+use rehearsal::Rehearsal;
 use settlement::Settled;
 use vouches::Vouches;
 use whole::Chunk;
@@ -52,6 +54,7 @@ pub use held::{Held, HeldReason, HistoryEntry, Rule, Voucher};
 pub use ingest::{Batch, IngestReport};
 pub(crate) use packed_summary::{pack_summary, unpack_summary};
 pub use reapply::{MAX_LOST_WORK, Turn};
+pub use rehearsal::{Begun, Missed};
 pub use serve::{Peer, Served, Want};
 pub use serve_stored::serve_stored;
 pub use settle::TakeInError;
@@ -110,6 +113,8 @@ pub struct Shown {
     pub admitted: Vec<ChangeHash>,
     /// How many changes were shown before and are held back now.
     pub withdrawn: usize,
+    /// They had been applied to a copy while others could read and edit.
+    pub rehearsed: bool,
 }
 
 /// What a step on a document leads to.
@@ -159,7 +164,11 @@ pub struct Document {
     /// Changes on which Automerge failed here.
     failed: BTreeSet<ChangeHash>,
     orphans: BTreeMap<DeviceId, Vec<RawChange>>,
+    /// What is in the graph by the first half of a step, and not judged yet.
+    arriving: Bits,
     automerge: Automerge,
+    /// A copy of it to which was applied what the step under way may show.
+    rehearsal: Option<Box<Rehearsal>>,
     /// The whole document that came or was written last, and that Automerge made of it, until that is shown.
     chunk: Option<Chunk>,
     loaded: Option<Box<Automerge>>,
@@ -211,7 +220,9 @@ impl Document {
             pinned: BTreeSet::new(),
             failed: BTreeSet::new(),
             orphans: BTreeMap::new(),
+            arriving: Bits::default(),
             automerge: materialise::empty(),
+            rehearsal: None,
             chunk: None,
             loaded: None,
             incarnation: [0; 8],

@@ -111,7 +111,7 @@ pub use merging::MERGE_AFTER;
 pub use open_invite::{InvitePurpose, JoinRequest, MAX_REQUESTS, OpenInvite, RequestState};
 pub use rows::{EngineError, Standing, StoredEngine, record_row};
 pub(crate) use rows::{STANDING_SUFFIX, accepted_row, check_row};
-pub use task::{Outcome, Task, Work};
+pub use task::{Halfway, Outcome, Task, Work};
 
 use access::AccessChange;
 use audience::Acquaintances;

@@ -189,7 +189,9 @@ impl Documents {
         let outcome = match self.load(id, Arc::clone(&work.access), size, granted.hold.slot()).await {
             Ok(opened) => {
                 let alone = alone(&self.big, takes_in_big(&work.task)).await;
-                let worked = blocking(alone, move || meter::task(id, work, |work| opened.work(work)));
+                let is_open = self.table.is_held_by_app(&id);
+                let worked =
+                    blocking(alone, move || meter::task(id, work, |work| opened.work(work, is_open)));
                 worked.await.unwrap_or_else(|error| Outcome::Failed(error.to_string()))
             }
             Err(reason) => Outcome::Failed(reason),

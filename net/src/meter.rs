@@ -68,6 +68,7 @@ pub(crate) fn describe() {
     );
     describe_counter!("katori_changes_admitted_total", Unit::Count, "Changes that came to be shown");
     describe_counter!("katori_changes_withdrawn_total", Unit::Count, "Changes that are shown no longer");
+    describe_counter!("katori_changes_beside_edits_total", Unit::Count, "Changes taken in beside edits");
     describe_counter!("katori_vouches_refused_total", Unit::Count, "Vouches received that do not count");
     describe_counter!("katori_packs_malformed_total", Unit::Count, "Packs received that do not decode");
     describe_counter!("katori_packs_served_total", Unit::Count, "Packs of changes made for peers");
@@ -145,6 +146,9 @@ pub(crate) fn done(done: &Done) {
     if let Some(shown) = &done.shown {
         counter!("katori_changes_admitted_total").increment(shown.admitted.len() as u64);
         counter!("katori_changes_withdrawn_total").increment(shown.withdrawn as u64);
+        if shown.rehearsed {
+            counter!("katori_changes_beside_edits_total").increment(shown.admitted.len() as u64);
+        }
     }
     for pack in done.served.iter().filter_map(|served| served.pack.as_ref()) {
         counter!("katori_packs_served_total").increment(1);

@@ -196,7 +196,8 @@ impl Document {
     /// The changes that are stored and not shown, in the order in which they build on each other.
     #[must_use]
     pub fn held(&self) -> Vec<Held> {
-        let held = (0..self.graph.len()).filter(|index| !self.admitted.contains(*index));
+        let is_held = |index: &u32| !self.admitted.contains(*index) && !self.arriving.contains(*index);
+        let held = (0..self.graph.len()).filter(is_held);
         let persons: BTreeMap<DeviceId, PersonId> =
             self.vouches.latest().into_iter().map(|(device, vouch)| (device, vouch.person)).collect();
         let uncounted: Vec<(Voucher, &Bits)> = self

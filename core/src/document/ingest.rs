@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use katori_acl::{DeviceId, RecordId};
 
+use super::rehearsal::Begun;
 use super::{Document, Done, holds_write};
 use crate::actor::{Claim, claim};
 use crate::gate::{GateError, Header, RawChange, is_whole};
@@ -71,6 +72,12 @@ impl IngestReport {
 impl Document {
     /// Takes in what peers sent, all of it in one step, so that Automerge is called once.
     pub fn ingest(&mut self, batches: Vec<(DeviceId, Batch)>) -> Done {
+        let begun = self.take(batches);
+        self.end_ingest(begun)
+    }
+
+    /// Puts what peers sent into the graph.
+    pub(super) fn take(&mut self, batches: Vec<(DeviceId, Batch)>) -> Begun {
         let mut writes = Vec::new();
         let (mut fresh, mut new) = (Vec::new(), Vec::new());
         let mut reports = Vec::new();
@@ -145,7 +152,7 @@ impl Document {
             }
         }
         packs.append(&mut writes);
-        Done { ingested: reports, ..self.conclude(packs) }
+        Begun::new(reports, packs)
     }
 
     /// Whether somebody who writes vouches for something that is not here yet: then more is on its way, and is held

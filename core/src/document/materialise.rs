@@ -4,7 +4,7 @@
 //! guarded; after a panic the document in memory is dropped and built again from what went well, and the change
 //! that did it is held back on this device.
 
-use automerge::{Automerge, Change, PatchLog, ReadDoc, TextEncoding};
+use automerge::{Automerge, Change, ChangeHash, Patch, PatchLog, ReadDoc, TextEncoding};
 
 use super::bits::Bits;
 use super::{Document, Shown};
@@ -55,6 +55,11 @@ impl Document {
             left.subtract(&self.admitted);
             let indices: Vec<u32> = left.iter().collect();
             shown.patches.extend(self.apply_surviving(&indices));
+        } else if gone.is_empty()
+            && let Some(patches) = self.show_rehearsed(&new)
+        {
+            shown.patches = patches;
+            shown.rehearsed = true;
         } else if gone.is_empty() {
             let indices: Vec<u32> = new.iter().collect();
             shown.patches = self.apply_surviving(&indices);
@@ -103,7 +108,7 @@ impl Document {
 
     /// Applies changes given in order; those on which Automerge fails are recorded, with the rest applied
     /// around them. Failures are searched by halves, so one bad change among n costs log n attempts.
-    fn apply_surviving(&mut self, indices: &[u32]) -> Vec<automerge::Patch> {
+    fn apply_surviving(&mut self, indices: &[u32]) -> Vec<Patch> {
         let mut patches = Vec::new();
         let mut left = vec![indices.to_vec()];
         while let Some(batch) = left.pop() {
@@ -152,20 +157,13 @@ impl Document {
     }
 
     /// One call into Automerge. `None` after a failure, with the document built anew without the batch.
-    fn apply(&mut self, indices: &[u32]) -> Option<Vec<automerge::Patch>> {
+    fn apply(&mut self, indices: &[u32]) -> Option<Vec<Patch>> {
         self.fetch(indices);
         let changes: Option<Vec<Change>> = indices.iter().map(|index| self.decoded(*index)).collect();
-        let mut log = if self.watched { PatchLog::active() } else { PatchLog::inactive() };
+        let log = if self.watched { PatchLog::active() } else { PatchLog::inactive() };
         let hashes = self.graph.hashes(indices.iter().copied());
         let automerge = &mut self.automerge;
-        let outcome = guarded("applying changes", || {
-            let changes = changes?;
-            let before = automerge.get_heads();
-            automerge.apply_changes_log_patches(changes, &mut log).ok()?;
-            confirm(automerge, &before, &hashes).ok()?;
-            // Automerge keeps changes whose dependencies it lacks in a queue of its own; here that is a defect.
-            automerge.get_missing_deps(&[]).is_empty().then(|| automerge.make_patches(&mut log))
-        });
+        let outcome = guarded("applying changes", || apply_to(automerge, changes?, &hashes, log));
         if let Ok(Some(patches)) = outcome {
             return Some(patches);
         }
@@ -185,6 +183,25 @@ impl Document {
         }
         None
     }
+}
+
+/// Applies changes to a document; nothing if it does not hold them all then. To be called guarded.
+pub(super) fn apply_to(
+    automerge: &mut Automerge,
+    changes: Vec<Change>,
+    hashes: &[ChangeHash],
+    mut log: PatchLog,
+) -> Option<Vec<Patch>> {
+    let before = automerge.get_heads();
+    automerge.apply_changes_log_patches(changes, &mut log).ok()?;
+    confirm(automerge, &before, hashes).ok()?;
+    // Automerge keeps changes whose dependencies it lacks in a queue of its own; here that is a defect.
+    automerge.get_missing_deps(&[]).is_empty().then(|| automerge.make_patches(&mut log))
+}
+
+/// Whether these changes are in a document. To be called guarded.
+pub(super) fn holds_all(automerge: &Automerge, hashes: &[ChangeHash]) -> bool {
+    automerge.get_missing_deps(hashes).is_empty()
 }
 
 impl Extend<u32> for Bits {

@@ -1,12 +1,13 @@
 //! Work on one document, as a driver carries it out.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use automerge::ChangeHash;
 use katori_acl::{Access, DeviceId, ResourceId};
 
-use crate::document::{Batch, Document, Done, TakeInError, Turn, Want, serve_stored};
+use crate::document::{Batch, Begun, Document, Done, TakeInError, Turn, Want, serve_stored};
 use crate::store::Storage;
 
 /// Work on one document.
@@ -49,6 +50,23 @@ pub enum Task {
     ForgetOrphans(BTreeSet<DeviceId>),
 }
 
+/// A task that was begun: see [`Task::begin`].
+#[derive(Debug)]
+pub struct Halfway {
+    /// What came, applied to a copy of the document by [`Begun::play`] while the document is at hand to others.
+    pub begun: Begun,
+    outdated: bool,
+}
+
+impl Halfway {
+    /// Carries out the rest.
+    pub fn end(self, document: &mut Document) -> Outcome {
+        let mut done = document.end_ingest(self.begun);
+        done.outdated = self.outdated;
+        Outcome::Done(Box::new(done))
+    }
+}
+
 /// How a task went.
 #[derive(Debug)]
 pub enum Outcome {
@@ -80,6 +98,19 @@ impl Task {
         match done {
             Ok(done) => done.map(|done| Outcome::Done(Box::new(done))),
             Err(error) => Some(Outcome::Failed(error.to_string())),
+        }
+    }
+
+    /// Carries the task out. Of taking in what peers sent, if it takes Automerge long, only the first half: then the
+    /// document may be read and edited until [`Halfway::end`], and nothing else.
+    pub fn begin(self, document: &mut Document, access: Arc<Access>) -> ControlFlow<Outcome, Halfway> {
+        let Self::Ingest(batches) = self else { return ControlFlow::Break(self.run(document, access)) };
+        let outdated = !document.note_access(&access);
+        let halfway = Halfway { begun: document.begin_ingest(batches), outdated };
+        if halfway.begun.is_behind(document) {
+            ControlFlow::Continue(halfway)
+        } else {
+            ControlFlow::Break(halfway.end(document))
         }
     }
 

@@ -4,6 +4,7 @@
 //! anybody uses it. What was not durable by then is lost, and whoever waits for it is told so.
 
 use std::convert::Infallible;
+use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +31,10 @@ use crate::meter;
 /// Bytes of memory below which a document gets no snapshot: with 200 small changes, or 50 KiB of text, there is little
 /// to be gained.
 const WORTH_A_SNAPSHOT: u64 = 128 << 10;
+
+/// How often a step catches up with edits that were made while it caught up with others. Then they wait for it: somebody
+/// edits faster than Automerge takes in.
+const MOST_ROUNDS: u32 = 6;
 
 /// Who may do what in a document, if that has changed and the document was not told: the driver, which hears of it,
 /// never waits for a document.
@@ -62,11 +67,13 @@ struct State {
     broken: Option<String>,
     /// Something was added since it was loaded, so that a new snapshot is worth while.
     changed: bool,
+    /// A step on it has begun, and goes on elsewhere.
+    is_halfway: bool,
 }
 
 impl State {
     fn new(document: Document) -> Self {
-        Self { document, broken: None, changed: false }
+        Self { document, broken: None, changed: false, is_halfway: false }
     }
 }
 
@@ -121,7 +128,10 @@ impl Opened {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         let mut state = self.lock_unheard();
-        self.hear(&mut state);
+        // In the middle of a step the end of it does.
+        if !state.is_halfway {
+            self.hear(&mut state);
+        }
         state
     }
 
@@ -166,8 +176,9 @@ impl Opened {
         }
     }
 
-    /// Carries out work. A panic is an outcome like any other.
-    pub(super) fn work(&self, work: Work) -> Outcome {
+    /// Carries out work. A panic is an outcome like any other. If an app has it open, its edits do not wait for Automerge
+    /// to take in what others sent.
+    pub(super) fn work(&self, work: Work, is_open: bool) -> Outcome {
         let worked = catch_unwind(AssertUnwindSafe(|| {
             // What was heard since this task was given is newer than what the task says.
             let mut state = self.lock_unheard();
@@ -177,7 +188,13 @@ impl Opened {
             if let Task::ForgetOrphans(peers) = &work.task {
                 self.orphans().forget(peers);
             }
-            let outcome = work.task.run(&mut state.document, work.access);
+            let outcome = if is_open {
+                let outcome;
+                (state, outcome) = self.work_beside_edits(state, work);
+                outcome
+            } else {
+                work.task.run(&mut state.document, work.access)
+            };
             if let Outcome::Done(done) = &outcome {
                 if !done.writes.is_empty() {
                     state.changed = true;
@@ -202,6 +219,38 @@ impl Opened {
             drop(self.lock());
             Outcome::Failed("a fault came up while it was worked on".into())
         })
+    }
+
+    /// Carries out work, letting go of the document while Automerge takes in what others sent.
+    fn work_beside_edits<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        work: Work,
+    ) -> (MutexGuard<'a, State>, Outcome) {
+        let mut halfway = match work.task.begin(&mut state.document, work.access) {
+            ControlFlow::Break(outcome) => return (state, outcome),
+            ControlFlow::Continue(halfway) => halfway,
+        };
+        let generation = self.progress.borrow().generation;
+        let mut rounds = 0;
+        while halfway.begun.is_behind(&state.document) && rounds < MOST_ROUNDS {
+            rounds += 1;
+            let missed = halfway.begun.missed(&state.document);
+            state.is_halfway = true;
+            drop(state);
+            halfway.begun.play(missed);
+            state = self.lock_unheard();
+            if self.progress.borrow().generation != generation || state.broken.is_some() {
+                // It is another document now, and what was begun is in none.
+                return (
+                    state,
+                    Outcome::Failed("it was read again, or dropped, while it was worked on".into()),
+                );
+            }
+        }
+        state.is_halfway = false;
+        let outcome = halfway.end(&mut state.document);
+        (state, outcome)
     }
 
     /// Edits up to this number are durable, unless the document was read again since they were handed over.

@@ -1,8 +1,9 @@
 //! What people do: invite, join, edit on both sides, close and come back.
 
-use automerge::ROOT;
 use automerge::transaction::Transactable;
-use katori_acl::Role;
+use automerge::{ObjType, ROOT};
+use katori_acl::{ResourceId, Role};
+use katori_core::document::{Document, Shown};
 use katori_core::engine::Event;
 use katori_net::{Network, PeerState};
 use tokio::time::timeout;
@@ -70,6 +71,50 @@ async fn a_reader_reads_and_cannot_write() {
     ben.shows(document, "milk", "two").await;
 }
 
+/// What becomes of the next change of a document that comes from elsewhere.
+async fn next_shown(events: &mut tokio::sync::broadcast::Receiver<Event>, document: ResourceId) -> Shown {
+    let next = async {
+        loop {
+            if let Event::Changed { document: changed, shown } = events.recv().await.unwrap()
+                && changed == document
+            {
+                return shown;
+            }
+        }
+    };
+    timeout(DEADLINE, next).await.expect("a change comes in time")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_document_that_an_app_has_open_can_be_edited_while_changes_are_taken_in() {
+    let (ana, ben, document) = pair_with(Role::Write).await;
+    let open = ana.document(document).await;
+    let long = "katori ".repeat(2_000);
+    let ((), _, saving, _) = open
+        .edit(|edit| {
+            let text = edit.put_object(ROOT, "long", ObjType::Text)?;
+            edit.splice_text(&text, 0, 0, &long)
+        })
+        .unwrap();
+    saving.await.unwrap();
+    ana.put(document, "bread", "two").await;
+    ben.shows(document, "bread", "two").await;
+
+    let mut events = ben.hub().events();
+    ana.put(document, "bread", "three").await;
+    assert!(!next_shown(&mut events, document).await.rehearsed, "nobody has it open");
+    let his = ben.document(document).await;
+    for number in 0..10 {
+        let amount = number.to_string();
+        ana.put(document, "bread", &amount).await;
+        ben.put(document, "milk", &amount).await;
+        assert!(next_shown(&mut events, document).await.rehearsed);
+        ben.shows(document, "bread", &amount).await;
+        ana.shows(document, "milk", &amount).await;
+    }
+    assert_eq!(his.with(Document::heads), open.with(Document::heads));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_panic_in_an_edit_costs_that_edit_alone() {
     let ana = Device::start("Ana").await;
@@ -94,14 +139,5 @@ async fn a_listener_hears_of_what_comes_from_elsewhere() {
     let (ana, ben, document) = pair_with(Role::Write).await;
     let mut events = ben.hub().events();
     ana.put(document, "bread", "two").await;
-    let heard = async {
-        loop {
-            if let Event::Changed { document: changed, shown } = events.recv().await.unwrap()
-                && changed == document
-            {
-                return shown.admitted.len();
-            }
-        }
-    };
-    assert_eq!(timeout(DEADLINE, heard).await.unwrap(), 1);
+    assert_eq!(next_shown(&mut events, document).await.admitted.len(), 1);
 }

@@ -191,10 +191,11 @@ impl Contestant {
         let began = now();
         let mut shown = began;
         let mut turn = Instant::now();
-        let mut saving = Vec::new();
+        let (mut saving, mut latencies) = (Vec::new(), Vec::new());
         for n in 0..count {
             shown = now();
             saving.push(type_key(&doc, n)?);
+            latencies.push(u64::try_from(turn.elapsed().as_micros())?);
             turn += Duration::from_millis(every_ms);
             if n + 1 < count {
                 sleep_until(turn).await;
@@ -203,7 +204,8 @@ impl Contestant {
         for commit in saving {
             commit.await?;
         }
-        Ok(Reply { began: Some(began), shown: Some(shown), stored: Some(now()), ..Reply::default() })
+        let (began, shown, stored) = (Some(began), Some(shown), Some(now()));
+        Ok(Reply { began, shown, stored, latencies, ..Reply::default() })
     }
 
     async fn change(&mut self, count: u64) -> Result<Reply> {

@@ -30,7 +30,7 @@ pub(crate) enum Request {
     /// Make a document with an empty text. Answers its name.
     New,
     /// Insert keys in the middle of a text, one change each. Answers the moments of the first and the last key, and
-    /// the one when all were durable, if the contestant can tell.
+    /// the one when all were durable, if the contestant can tell; and for each how long after its turn it was done.
     Type { document: String, count: u64, every_ms: u64 },
     /// Change so many documents, spread over all that were made. Answers the heads of each.
     Change { count: u64 },

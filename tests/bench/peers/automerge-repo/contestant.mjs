@@ -226,14 +226,16 @@ class Contestant {
   async type(handle, count, everyMs) {
     const began = now()
     let shown = began
+    const latencies = []
     for (let n = 0; n < count; n++) {
       shown = now()
       typeKey(handle, n)
+      latencies.push(Math.round(Math.max(0, now() - began - n * everyMs * 1000)))
       const wait = began / 1000 + (n + 1) * everyMs - now() / 1000
       if (n + 1 < count) await (everyMs > 0 ? sleep(Math.max(0, wait)) : new Promise(setImmediate))
     }
     // When it is on disk it does not tell.
-    return { began, shown }
+    return { began, shown, latencies }
   }
 
   async change(count) {

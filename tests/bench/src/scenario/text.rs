@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use automerge::{Automerge, ROOT, ReadDoc};
 
-use super::{Acquainted, SHORT, Stage, Stopped, between};
+use super::{Acquainted, SHORT, Stage, Stopped, between, percentile};
 use crate::limits::{self, TextAlone};
 use crate::process::Contestant;
 use crate::protocol::{Goal, Request, TEXT, Traffic};
@@ -16,6 +16,8 @@ use crate::rows::{Kind, Rows, whole};
 const KEYS: u64 = 200;
 /// Between two keys of somebody who types fast.
 const BETWEEN_KEYS: u64 = 100;
+/// How much faster than that the other types, when both do.
+const OUT_OF_STEP: u64 = 3;
 const OF: &str = "edits";
 /// Bytes that meeting again may take when nothing has changed, and when one change was made.
 const UNCHANGED_BYTES: f64 = 300.0;
@@ -30,6 +32,9 @@ const BURST: Kind =
     Kind::plain("200 keys in a burst until shown", "ms", OF).beside_peers(30.0).beside_limit(3.0);
 const TYPED: Kind =
     Kind::plain("200 keys, 10 a second, last key until shown", "ms", OF).beside_peers(30.0).beside_limit(3.0);
+const OWN: Kind = Kind::plain("both type 10 keys a second, a key of one's own, p99", "ms", OF)
+    .beside_peers(1.0)
+    .beside_limit(1.0);
 const AGAIN: Kind =
     Kind::plain("the text again, unchanged, bytes", "B", OF).beside_peers(1000.0).beside_limit(1.0);
 const AGAIN_MESSAGES: Kind = Kind::plain("the text again, unchanged, messages", "", OF).beside_limit(1.0);
@@ -83,6 +88,7 @@ fn note_limits(rows: &mut Rows, size: u64, alone: &TextAlone) {
     rows.limit(FIRST_BYTES, size, whole(alone.save_bytes as u64), "save()");
     rows.limit(BURST, size, milliseconds(alone.apply_burst), "Automerge's apply of all in one call");
     rows.limit(TYPED, size, milliseconds(alone.apply_one), "Automerge's apply of one");
+    rows.limit(OWN, size, milliseconds(alone.apply_one), "Automerge's apply of one");
     rows.limit(AGAIN, size, UNCHANGED_BYTES, "set");
     rows.limit(AGAIN_MESSAGES, size, ROUND_TRIP, "one round trip");
     rows.limit(ONE, size, ONE_CHANGE_BYTES, "set");
@@ -130,6 +136,19 @@ async fn meet(
         let seen = second.answer(contestant.limit).await.map_err(at(kind))?;
         let began = if every_ms == 0 { typed.began } else { typed.shown };
         rows.note(kind, size, who, between(began.unwrap_or(0), seen.shown.unwrap_or(0)));
+    }
+
+    // Both type, not in step: does who types wait for what comes?
+    if slowly {
+        let keys = if stage.quick { KEYS / 10 } else { KEYS };
+        let type_every = |every_ms| Request::Type { document: document.clone(), count: keys, every_ms };
+        more += 2 * keys;
+        second.tell(&type_every(BETWEEN_KEYS - OUT_OF_STEP)).await.map_err(at(OWN))?;
+        scene.first.measure(type_every(BETWEEN_KEYS)).await.map_err(at(OWN))?;
+        let mut own = second.answer(contestant.limit).await.map_err(at(OWN))?.latencies;
+        own.sort_unstable();
+        rows.note(OWN, size, who, whole(percentile(&own, 99)) / 1e3);
+        second.wait(goal(more)).await.map_err(at(OWN))?;
     }
 
     // Meeting again: once with nothing new, once with one change.

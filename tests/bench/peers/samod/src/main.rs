@@ -188,17 +188,18 @@ impl Contestant {
     async fn type_keys(&mut self, id: &str, count: u64, every_ms: u64) -> Result<Reply> {
         let handle = self.document(id).await?;
         let began = now();
-        let (mut shown, mut turn) = (began, Instant::now());
+        let (mut shown, mut turn, mut latencies) = (began, Instant::now(), Vec::new());
         for n in 0..count {
             shown = now();
             type_key(&handle, n)?;
+            latencies.push(u64::try_from(turn.elapsed().as_micros())?);
             turn += Duration::from_millis(every_ms);
             if n + 1 < count {
                 sleep_until(turn).await;
             }
         }
         // When it is on disk it does not tell.
-        Ok(Reply { began: Some(began), shown: Some(shown), ..Reply::default() })
+        Ok(Reply { began: Some(began), shown: Some(shown), latencies, ..Reply::default() })
     }
 
     fn change(&self, count: u64) -> Result<Reply> {
