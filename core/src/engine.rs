@@ -97,6 +97,7 @@ use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
 use crate::identity::Identity;
+use crate::reconcile::Secret;
 use crate::store::Write;
 use crate::time::Timestamp;
 use crate::wire::Size;
@@ -159,6 +160,8 @@ pub enum Input {
     Connected {
         /// Whose.
         peer: DeviceId,
+        /// What only the two ends of this connection know.
+        secret: Secret,
     },
     /// A frame has come.
     Received {
@@ -390,7 +393,7 @@ impl Engine {
                 self.find_expiring();
                 self.schedule(now + EXPIRY_CHECK, Timer::Expiry);
             }
-            Input::Connected { peer } => self.connected(now, peer),
+            Input::Connected { peer, secret } => self.connected(now, peer, secret),
             Input::Received { peer, frame } => self.received(now, peer, &frame),
             Input::Drained { peer, bytes } => self.drained(now, peer, bytes),
             Input::Disconnected { peer } => self.disconnected(now, peer),

@@ -25,6 +25,9 @@
 //! and one for each pair of peers would hash everything again for each. With a hash tree it takes a collision of
 //! BLAKE3.
 //!
+//! Between two peers, ranges that probably are the same and entries that probably are known are told by the beginning of a
+//! keyed hash instead ([`Brief`]), under a key that only the two have.
+//!
 //! # Bounds
 //!
 //! The 257 bits of a subject bound the depth of the tree. Ids are hashes, so whoever wants many subjects with a
@@ -36,6 +39,7 @@
 //! Not here: which subjects a peer may know of, and what is done about one that differs. A subject that changes
 //! here while a run goes on is told to the peer on its own, as at any other time; the run does not notice.
 
+mod brief;
 mod budget;
 mod exchange;
 mod fingerprint;
@@ -49,12 +53,13 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use brief::{Brief, BriefSummary, Secret, Speaks, Told};
 pub use budget::{Budget, OverBudget};
 pub use exchange::{Exchange, Turn};
 pub use fingerprint::{Entry, Fingerprint, Summary};
 pub use part::{MAX_MESSAGE_ENTRIES, MAX_PART_ENTRIES, MAX_PARTS, Message, Part, messages};
 pub use range::Range;
-pub use respond::{Findings, Response, respond};
+pub use respond::{Findings, Response, Side, respond};
 pub use tree::{Iter, Tree};
 
 /// One element of the set.

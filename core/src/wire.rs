@@ -97,6 +97,8 @@ pub enum Frame {
         vouches: Vec<Vec<u8>>,
         /// Whether more of the same answer follows.
         more: bool,
+        /// If it answers a [`Frame::Version`]: the sender has all of that but these vouches, and sends no version of its own.
+        has_all_but: Option<Vec<RecordId>>,
     },
     /// "I have made everything under these durable."
     Receipt {
@@ -141,13 +143,15 @@ impl Frame {
                 version.encode(&mut writer);
                 writer.list(vouches, |writer, id| id.encode(writer));
             }
-            Self::Changes { document, pack, vouches, more } => {
+            Self::Changes { document, pack, vouches, more, has_all_but } => {
                 document.encode(writer.byte(5));
                 writer.option(pack.as_deref(), |writer, pack| {
                     writer.bytes(pack);
                 });
                 write_blobs(&mut writer, vouches);
-                writer.byte(u8::from(*more));
+                writer.byte(u8::from(*more)).option(has_all_but.as_deref(), |writer, ids| {
+                    writer.list(ids, |writer, id| id.encode(writer));
+                });
             }
             Self::Receipt { document, heads } => {
                 document.encode(writer.byte(6));
@@ -191,12 +195,15 @@ impl Frame {
                 version: VersionVector::decode(&mut reader)?,
                 vouches: reader.list("vouches", MAX_RECORDS, RecordId::decode)?,
             },
-            5 => Self::Changes {
-                document: ResourceId::decode(&mut reader)?,
-                pack: reader.option(|reader| Ok(reader.bytes("pack", MAX_FRAME_BYTES)?.to_vec()))?,
-                vouches: read_blobs(&mut reader, "vouches", MAX_VOUCHES, MAX_VOUCH_BYTES)?,
-                more: read_flag(&mut reader)?,
-            },
+            5 => {
+                let document = ResourceId::decode(&mut reader)?;
+                let pack = reader.option(|reader| Ok(reader.bytes("pack", MAX_FRAME_BYTES)?.to_vec()))?;
+                let vouches = read_blobs(&mut reader, "vouches", MAX_VOUCHES, MAX_VOUCH_BYTES)?;
+                let more = read_flag(&mut reader)?;
+                let has_all_but =
+                    reader.option(|reader| reader.list("vouches", MAX_RECORDS, RecordId::decode))?;
+                Self::Changes { document, pack, vouches, more, has_all_but }
+            }
             6 => Self::Receipt {
                 document: ResourceId::decode(&mut reader)?,
                 heads: reader.list("heads", MAX_HEADS, |reader| reader.array().map(ChangeHash))?,

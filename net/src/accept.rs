@@ -10,6 +10,7 @@ use iroh::endpoint::{Connection, Incoming};
 use iroh::{Endpoint, EndpointAddr};
 use katori_acl::DeviceId;
 use katori_core::engine::Engine;
+use katori_core::reconcile::Secret;
 use katori_core::wire::SYNC_ALPN;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio::time::timeout;
@@ -17,7 +18,7 @@ use tracing::Instrument;
 
 use crate::address::{AddressBook, device_of, to_dial};
 use crate::driver::{self, Candidate, Message};
-use crate::endpoint::contact;
+use crate::endpoint::{contact, exporter};
 use crate::greeting::{CloseCode, Greeted, Greeting, GreetingError, Hello, Instance, JOIN_ALPN};
 use crate::guests::{Greetings, Source};
 use crate::join::{Inviter, Presented};
@@ -205,12 +206,16 @@ impl Gate {
         let mut addresses: Vec<String> =
             path_of(&greeted.connection).and_then(|path| path.address).into_iter().collect();
         addresses.extend(greeted.hello.addresses.iter().cloned());
+        let Some(secret) = exporter(&greeted.connection, SYNC_ALPN) else {
+            return Err(CloseCode::Protocol);
+        };
         let candidate = Candidate {
             peer: greeted.peer,
             instance: greeted.hello.instance,
             dialled_here,
             addresses,
             connection: Some(greeted.connection.weak_handle()),
+            secret: Secret::from_bytes(secret),
         };
         let (reply, answer) = oneshot::channel();
         self.messages.send(Message::Candidate(candidate, reply)).await.map_err(|_| CloseCode::Done)?;

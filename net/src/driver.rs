@@ -360,7 +360,7 @@ impl Driver {
 
     /// Makes a connection a link, or says why not.
     fn admit(&mut self, candidate: Candidate) -> Result<Admitted, CloseCode> {
-        let peer = candidate.peer;
+        let (peer, secret) = (candidate.peer, candidate.secret);
         if self.closing.is_some() {
             return Err(CloseCode::Done);
         }
@@ -379,7 +379,7 @@ impl Driver {
         self.dialer.linked(now, peer);
         self.learn(&[Contact { device: peer, addresses }]);
         tracing::info!(peer = %peer.short(), "linked");
-        self.handle(Input::Connected { peer });
+        self.handle(Input::Connected { peer, secret });
         Ok(admitted)
     }
 

@@ -4,7 +4,9 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use iroh::endpoint::{Builder, NetReportConfig, PortmapperConfig, QuicTransportConfig, VarInt, presets};
+use iroh::endpoint::{
+    Builder, Connection, NetReportConfig, PortmapperConfig, QuicTransportConfig, VarInt, presets,
+};
 use iroh::{Endpoint, RelayMode, SecretKey, Watcher};
 use katori_acl::bounds::MAX_TICKET_ADDRESSES;
 use katori_acl::{Contact, DeviceKey};
@@ -28,6 +30,13 @@ const STREAM_WINDOW: u32 = 1_250_000;
 const CONNECTION_WINDOW: u32 = 2 * STREAM_WINDOW;
 /// How long a start waits for the first address, so that a ticket made at once says where this device is.
 const FIRST_ADDRESS: Duration = Duration::from_secs(1);
+
+/// A value that only the two ends of a connection share; the label is the protocol that it serves.
+pub(crate) fn exporter(connection: &Connection, protocol: &[u8]) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    connection.export_keying_material(&mut bytes, protocol, &[]).ok()?;
+    Some(bytes)
+}
 
 /// Which network a hub uses.
 #[non_exhaustive]

@@ -23,7 +23,6 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use iroh::Endpoint;
-use iroh::endpoint::Connection;
 use katori_acl::{
     ClaimError, Contact, DeviceKey, PersonId, Registry, ResourceId, Subject, Ticket, TicketKind,
     UnverifiedRecord, VerifiedRecord,
@@ -48,8 +47,6 @@ const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 const JOIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a joiner stays connected while somebody at the inviter is to let it in; then it comes again by itself.
 const WAITING_TIME: Duration = Duration::from_mins(10);
-/// What binds a claim to its connection.
-const EXPORTER_LABEL: &[u8] = b"katori/join/1";
 
 /// Why a ticket was not redeemed. Nothing has changed.
 #[derive(Debug, Error)]
@@ -136,13 +133,6 @@ pub enum JoinError {
 
 fn describe(tried: &[String]) -> String {
     if tried.is_empty() { "the ticket names none".to_owned() } else { tried.join(", ") }
-}
-
-/// The value that only the two ends of a connection share.
-fn exporter(connection: &Connection) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    connection.export_keying_material(&mut bytes, EXPORTER_LABEL, &[]).ok()?;
-    Some(bytes)
 }
 
 /// Whether a ticket is over by this device's clock. Only used to explain a failure: the inviter's clock counts.

@@ -56,6 +56,8 @@ pub struct Served {
     pub then: Peer,
     /// Whether more is to follow.
     pub more: bool,
+    /// Whether every change that the peer named is here.
+    pub has_all: bool,
     /// It is what somebody who lost the role hands over.
     pub own_only: bool,
 }
@@ -74,7 +76,9 @@ impl Document {
         let Want { peer: to, known, receipt, own_only, is_ahead } = want;
         let me = self.me.device();
         let mine = |index: u32| self.graph.claim(index) == Claim::Device(me);
-        let mut served = Served { to: Some(to), then: known, own_only, ..Served::default() };
+        let has_all =
+            known.version.iter().flat_map(|(_, tips)| tips).all(|(_, tip)| self.graph.contains(tip));
+        let mut served = Served { to: Some(to), then: known, own_only, has_all, ..Served::default() };
 
         // Vouches first: those of a writer let the other side make room for what they cover.
         let mut room = VOUCH_BYTES;

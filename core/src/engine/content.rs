@@ -413,10 +413,19 @@ impl Engine {
             // What the peer has is asked anew, and it may not have kept what was sent before.
             return;
         }
-        if served.pack.is_some() || !served.vouches.is_empty() {
+        let is_to_hear = self.sessions.get_mut(&peer).and_then(|session| session.take_covered(&document));
+        let is_empty = served.pack.is_none() && served.vouches.is_empty();
+        // Of what comes in several frames the other side must know how much there is, to tell when it has it.
+        let says_so = served.has_all && !is_empty && !served.more;
+        if is_to_hear.is_some() && !says_so {
+            // It waits to hear what is here, and has a branch that is not, or lacks nothing after all.
+            self.send_version(now, peer, document);
+        }
+        if !is_empty {
             let vouches = served.vouches.into_iter().map(|(_, bytes)| bytes).collect();
-            let frame = Frame::Changes { document, pack: served.pack, vouches, more: served.more };
-            self.send(peer, &frame);
+            let has_all_but = is_to_hear.filter(|_| says_so);
+            let (pack, more) = (served.pack, served.more);
+            self.send(peer, &Frame::Changes { document, pack, vouches, more, has_all_but });
         }
         if let Some(session) = self.sessions.get_mut(&peer) {
             if let Some(known) = session.known_mut(&document) {

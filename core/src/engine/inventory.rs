@@ -10,8 +10,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use katori_acl::{DeviceId, Grant, Record, RecordId, ResourceId, ResourceKind, Subject, VerifiedRecord};
 
 use super::content::{Phase, everything};
+use super::held::DocumentState;
 use super::{Engine, HIGH_WATER, MAX_NAMED_SUBJECTS, MAX_UNKNOWN_SUBJECTS, Standing};
-use crate::reconcile::{Entry, Exchange, Message, OverBudget, Range, Summary, Tree, Turn};
+use crate::reconcile::{
+    Entry, Exchange, Message, OverBudget, Range, Secret, Speaks, Summary, Told, Tree, Turn,
+};
 use crate::time::Timestamp;
 use crate::wire::{Frame, MAX_ENTRIES};
 
@@ -116,9 +119,9 @@ impl Engine {
     }
 
     /// Begins a session: both say what they have in short.
-    pub(super) fn greet(&mut self, now: Timestamp, peer: DeviceId) {
+    pub(super) fn greet(&mut self, now: Timestamp, peer: DeviceId, secret: Secret) {
         let mut inventory = self.take_inventory(now, peer);
-        let (exchange, summary) = Exchange::begin(&mut inventory.tree);
+        let (exchange, summary) = Exchange::begin(&mut inventory.tree, secret);
         self.inventories.put(peer, inventory);
         let sessions = &self.sessions;
         self.inventories.shrink(|peer| sessions.contains_key(peer));
@@ -135,18 +138,18 @@ impl Engine {
             self.suspicious(peer, "a second greeting");
             return;
         }
-        self.compare(now, peer, |exchange, tree| exchange.greeted(tree, summary, leads));
+        self.compare(now, peer, |exchange, tree, _| exchange.greeted(tree, summary, leads));
     }
 
     pub(super) fn ranges(&mut self, now: Timestamp, peer: DeviceId, message: &Message) {
-        self.compare(now, peer, |exchange, tree| exchange.heard(tree, message));
+        self.compare(now, peer, |exchange, tree, is_ahead| exchange.heard(tree, message, is_ahead));
     }
 
     fn compare(
         &mut self,
         now: Timestamp,
         peer: DeviceId,
-        step: impl FnOnce(&mut Exchange, &mut Tree) -> Result<Turn, OverBudget>,
+        step: impl FnOnce(&mut Exchange, &mut Tree, &dyn Fn(&Subject) -> bool) -> Result<Turn, OverBudget>,
     ) {
         let Some(inventory) = self.inventories.kept.get_mut(&peer) else { return };
         let Some(session) = self.sessions.get_mut(&peer) else { return };
@@ -155,7 +158,18 @@ impl Engine {
             self.suspicious(peer, "ranges after everything was compared");
             return;
         }
-        let Ok(Turn { messages, findings }) = step(exchange, &mut inventory.tree) else {
+        let (documents, receipts) = (&self.documents, &self.receipts);
+        let is_ahead = |subject: &Subject| match subject {
+            Subject::Resource(id) => {
+                let received = receipts.get(&(*id, peer));
+                let differs = |state: &DocumentState| {
+                    received.is_some_and(|received| *received != state.summary.glance().stored_heads)
+                };
+                documents.get(id).is_some_and(differs)
+            }
+            Subject::Roster(_) => false,
+        };
+        let Ok(Turn { messages, findings }) = step(exchange, &mut inventory.tree, &is_ahead) else {
             self.suspicious(peer, "questions about ranges without end");
             return;
         };
@@ -170,7 +184,10 @@ impl Engine {
                 session.expected.insert(subject);
             }
         }
-        self.name(now, peer, findings.named);
+        let first = |(subject, told)| (subject, told, Speaks::First);
+        let answers = |(subject, told)| (subject, told, Speaks::Second);
+        let named = findings.named.into_iter().map(first);
+        self.name(now, peer, named.chain(findings.answered.into_iter().map(answers)).collect());
     }
 
     /// Both have the same in these ranges: the peer has made durable what is here, and accepted the spaces.
@@ -277,12 +294,12 @@ impl Engine {
     }
 
     /// A peer has these subjects otherwise than they are here, or alone.
-    pub(super) fn name(&mut self, now: Timestamp, peer: DeviceId, entries: Vec<(Subject, Entry)>) {
+    pub(super) fn name(&mut self, now: Timestamp, peer: DeviceId, entries: Vec<(Subject, Told, Speaks)>) {
         // A new device hears of everything from the others of its person.
         let own = self.same_person(&peer);
         let most = if own { MAX_SUBJECTS } else { MAX_NAMED_SUBJECTS };
         let mut too_many = false;
-        for (subject, entry) in entries {
+        for (subject, told, speaks) in entries {
             let full = self.sessions.get(&peer).is_some_and(|session| {
                 session.to_open.len() >= most || session.strangers.len() > MAX_UNKNOWN_SUBJECTS
             });
@@ -310,10 +327,16 @@ impl Engine {
                 if let Subject::Resource(id) = subject {
                     self.follows_space(now, peer, id);
                 }
-                if self.entry(&subject) == entry {
+                let here = self.entry(&subject);
+                if told.is(&here) {
                     self.in_step(now, peer, subject);
+                } else if speaks == Speaks::Second
+                    && told.records == Some(here.records)
+                    && let Subject::Resource(document) = subject
+                {
+                    self.await_version(now, peer, document);
                 } else if let Some(session) = self.sessions.get_mut(&peer) {
-                    session.to_open.insert(subject, entry);
+                    session.to_open.insert(subject, told);
                 }
                 continue;
             }
@@ -328,7 +351,7 @@ impl Engine {
             // cannot tell one from the other.
             let Some(session) = self.sessions.get_mut(&peer) else { return };
             session.named.insert(subject);
-            session.to_open.insert(subject, entry);
+            session.to_open.insert(subject, told);
         }
         if too_many {
             self.suspicious(peer, "more subjects than one session may name");
@@ -354,7 +377,7 @@ impl Engine {
             }
             match subject {
                 Subject::Resource(document)
-                    if self.entry(&subject).records == theirs.records
+                    if theirs.records == Some(self.entry(&subject).records)
                         && self.is_shared(now, document, &peer)
                         && self.holds_content(document) =>
                 {

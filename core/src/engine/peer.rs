@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use katori_acl::{RecordId, ResourceId, Subject};
 
 use crate::document::{Peer, Summary};
-use crate::reconcile::{Entry, Exchange, Range};
+use crate::reconcile::{Exchange, Range, Told};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(super) struct Session {
     /// How the comparison of inventories stands.
     pub(super) comparison: Comparison,
     /// Subjects that the peer named and that wait for their turn, with what it has of each.
-    pub(super) to_open: BTreeMap<Subject, Entry>,
+    pub(super) to_open: BTreeMap<Subject, Told>,
     /// Subjects whose digest the peer was told one by one.
     pub(super) told: BTreeSet<Subject>,
     /// Subjects that the peer named one by one.
@@ -36,8 +36,13 @@ pub(super) struct Session {
     being_served: BTreeSet<ResourceId>,
     /// Documents of which the peer was told what is here.
     version_sent: BTreeSet<ResourceId>,
-    /// Those of them of which it has not said what it has.
-    unanswered: BTreeSet<ResourceId>,
+    /// Those of them of which it has not said what it has, and what it was told.
+    unanswered: BTreeMap<ResourceId, Peer>,
+    /// Documents of which the peer says first what it has.
+    awaited: BTreeSet<ResourceId>,
+    /// Documents of which the peer said what it has, all of which is here but some vouches: the next that it is sent says
+    /// so.
+    covered: BTreeMap<ResourceId, Vec<RecordId>>,
     /// Documents of which the peer has something that is not durable here.
     unsettled: BTreeSet<ResourceId>,
     /// Records that the peer has.
@@ -128,6 +133,7 @@ impl Session {
     /// Notes that the peer follows a document; returns what it is known to have of it.
     pub(super) fn follow(&mut self, document: ResourceId) -> &mut Peer {
         self.unanswered.remove(&document);
+        self.awaited.remove(&document);
         self.live.entry(document).or_default()
     }
 
@@ -135,6 +141,8 @@ impl Session {
     pub(super) fn unfollow(&mut self, document: &ResourceId) -> bool {
         self.version_sent.remove(document);
         self.unanswered.remove(document);
+        self.awaited.remove(document);
+        self.covered.remove(document);
         self.unsettled.remove(document);
         self.being_served.remove(document);
         self.live.remove(document).is_some()
@@ -156,11 +164,37 @@ impl Session {
     }
 
     /// Notes that the peer was told what is here of a document.
-    pub(super) fn note_version_sent(&mut self, document: ResourceId) {
+    pub(super) fn note_version_sent(&mut self, document: ResourceId, told: Peer) {
         self.version_sent.insert(document);
+        self.covered.remove(&document);
         if !self.live.contains_key(&document) {
-            self.unanswered.insert(document);
+            self.unanswered.insert(document, told);
         }
+    }
+
+    /// The peer says that it has all that it was told of a document; what that was.
+    pub(super) fn take_told(&mut self, document: &ResourceId) -> Option<Peer> {
+        self.unanswered.remove(document)
+    }
+
+    /// Notes that the peer is about to say what it has of a document, and that it need not be told before.
+    pub(super) fn await_version(&mut self, document: ResourceId) {
+        self.awaited.insert(document);
+    }
+
+    /// Whether that is so.
+    pub(super) fn awaits(&self, document: &ResourceId) -> bool {
+        self.awaited.contains(document)
+    }
+
+    /// Notes that all that the peer said to have is here but these vouches, and it is to be told so with what it lacks.
+    pub(super) fn note_covered(&mut self, document: ResourceId, but: Vec<RecordId>) {
+        self.covered.insert(document, but);
+    }
+
+    /// Whether the peer is to be told so now, and what is not here.
+    pub(super) fn take_covered(&mut self, document: &ResourceId) -> Option<Vec<RecordId>> {
+        self.covered.remove(document)
     }
 
     /// Whether the peer was told what is here of a document.
@@ -178,12 +212,18 @@ impl Session {
         }
     }
 
+    /// Notes that the peer has something of a document that is not durable here.
+    pub(super) fn note_unsettled(&mut self, document: ResourceId) {
+        self.unsettled.insert(document);
+    }
+
     /// Whether records or versions of a document are under way between the two.
     pub(super) fn is_exchanging(&self, document: ResourceId) -> bool {
         let subject = Subject::Resource(document);
         self.asked.contains(&subject)
             || self.to_open.contains_key(&subject)
-            || self.unanswered.contains(&document)
+            || self.unanswered.contains_key(&document)
+            || self.awaited.contains(&document)
     }
 
     /// How many exchanges are under way.
@@ -199,6 +239,7 @@ impl Session {
             && self.asked.is_empty()
             && self.expected.is_empty()
             && self.unanswered.is_empty()
+            && self.awaited.is_empty()
     }
 
     /// Whether, besides, all that the peer has is durable here.

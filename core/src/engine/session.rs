@@ -9,6 +9,7 @@ use super::content::{Phase, covers, everything};
 use super::rows::receipt_row;
 use super::{Action, CloseReason, Engine, Event, FAREWELL_BYTES, Session, Standing};
 use crate::document::{Batch, Peer};
+use crate::reconcile::{Entry, Secret, Speaks};
 use crate::time::Timestamp;
 use crate::version::{MAX_ACTORS, VersionVector};
 use crate::vouch::UnverifiedVouch;
@@ -16,6 +17,9 @@ use crate::wire::{Frame, MAX_RECORDS, Size};
 
 /// Vouches that may come with records.
 const MAX_ESCORT: usize = 16;
+
+/// Vouches that a peer may be asked for with what it is sent. With more, versions are compared.
+const MOST_LACKING: usize = 16;
 
 /// Bytes of records in one frame.
 const RECORDS_BYTES: usize = 1 << 20;
@@ -35,13 +39,13 @@ impl Engine {
         self.act(Action::Notify(Event::Suspicious { peer, what }));
     }
 
-    pub(super) fn connected(&mut self, now: Timestamp, peer: DeviceId) {
+    pub(super) fn connected(&mut self, now: Timestamp, peer: DeviceId, secret: Secret) {
         if self.blocked(&peer) {
             self.act(Action::Close { peer, reason: CloseReason::Blocked });
             return;
         }
         self.sessions.insert(peer, Session::default());
-        self.greet(now, peer);
+        self.greet(now, peer, secret);
     }
 
     pub(super) fn disconnected(&mut self, now: Timestamp, peer: DeviceId) {
@@ -87,7 +91,10 @@ impl Engine {
         match frame {
             Frame::Greeting { summary } => self.greeting(now, peer, summary),
             Frame::Ranges { message } => self.ranges(now, peer, &message),
-            Frame::Inventory { entries } => self.name(now, peer, entries),
+            Frame::Inventory { entries } => {
+                let told = |(subject, entry): (Subject, Entry)| (subject, entry.into(), Speaks::First);
+                self.name(now, peer, entries.into_iter().map(told).collect());
+            }
             Frame::Want { subjects } => self.want(now, peer, subjects),
             Frame::Have { subject, ids } => self.have(now, peer, subject, &ids),
             Frame::Records { subject, records, vouches, answer, size } => {
@@ -97,7 +104,10 @@ impl Engine {
             Frame::Version { document, version, vouches } => {
                 self.version(now, peer, document, &version, vouches);
             }
-            Frame::Changes { document, pack, vouches, .. } => {
+            Frame::Changes { document, pack, vouches, has_all_but, .. } => {
+                if let Some(lacking) = has_all_but {
+                    self.has_all_but(now, peer, document, &lacking);
+                }
                 let batch = Batch { packs: pack.into_iter().collect(), vouches, farewell: false };
                 if self.changes(now, peer, document, batch, bytes.len()) {
                     consumed = 0;
@@ -294,7 +304,7 @@ impl Engine {
                 self.send_version(now, peer, document);
             } else if shared && let Some(session) = self.sessions.get_mut(&peer) {
                 // That nothing is here went without saying.
-                session.note_version_sent(document);
+                session.note_version_sent(document, Peer::default());
             }
             self.farewell(now, peer, document);
         } else if self.is_departing(now, document, &peer) {
@@ -332,17 +342,18 @@ impl Engine {
             // What a version says is durable: it counts as a receipt.
             state.work.tell_version.insert(peer);
             if let Some(session) = self.sessions.get_mut(&peer) {
-                session.note_version_sent(document);
+                session.note_version_sent(document, Peer::default());
             }
             return;
         }
+        let told = everything(&state.summary);
         let frame = Frame::Version {
             document,
             version: (*state.summary.version).clone(),
             vouches: state.summary.vouches.clone(),
         };
         if let Some(session) = self.sessions.get_mut(&peer) {
-            session.note_version_sent(document);
+            session.note_version_sent(document, told);
             self.send(peer, &frame);
         }
     }
@@ -370,7 +381,17 @@ impl Engine {
             return;
         }
         self.single_out(now, peer, Subject::Resource(document));
+        let Some(state) = self.documents.get(&document) else { return };
+        let durable = state.work.phase != Phase::Storing;
+        // Mostly vouches that others have replaced since.
+        let lacking: Vec<RecordId> =
+            vouches.iter().copied().filter(|id| !state.summary.vouches.contains(id)).collect();
+        let everything_is_here = state.summary.version.reaches(version) && lacking.len() <= MOST_LACKING;
+        let lacks_something = !version.reaches(&state.summary.version)
+            || !state.summary.vouches.iter().all(|id| vouches.contains(id));
         let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let answers_with_changes =
+            session.awaits(&document) && durable && everything_is_here && lacks_something;
         session.expected.remove(&Subject::Resource(document));
         // What is on its way to the peer counts as known to it, though it had not when it said this.
         let known = session.follow(document);
@@ -383,11 +404,43 @@ impl Engine {
         let Some(session) = self.sessions.get(&peer) else { return };
         let answered =
             session.was_sent_version(&document) || session.asked.contains(&Subject::Resource(document));
-        if !answered {
+        if !answered && answers_with_changes {
+            if let Some(session) = self.sessions.get_mut(&peer) {
+                session.note_covered(document, lacking);
+            }
+        } else if !answered {
             self.send_version(now, peer, document);
         }
         self.note_progress(peer, document);
         self.serve_one(now, document, peer);
+    }
+
+    /// Both have a document otherwise, and the peer is about to say what it has.
+    pub(super) fn await_version(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId) {
+        if self.is_shared(now, document, &peer)
+            && self.holds_content(document)
+            && let Some(session) = self.sessions.get_mut(&peer)
+            && !session.was_sent_version(&document)
+            && session.known(&document).is_none()
+        {
+            session.await_version(document);
+        }
+    }
+
+    /// A peer has all that it was told of a document but these vouches. They are sent to it, if they still count when what
+    /// comes with this has been taken in.
+    fn has_all_but(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId, lacking: &[RecordId]) {
+        if !self.is_shared(now, document, &peer) || !self.holds_content(document) {
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&peer) else { return };
+        let Some(mut told) = session.take_told(&document) else { return };
+        told.vouches.retain(|id| !lacking.contains(id));
+        let version = told.version.clone();
+        *session.follow(document) = told;
+        // What comes with this is not durable yet.
+        session.note_unsettled(document);
+        self.note_sent(document, peer, &version);
     }
 
     /// Takes changes in if their sender may send them; says whether they wait to be taken in.

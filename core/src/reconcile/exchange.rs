@@ -5,18 +5,22 @@
 //! then on they take turns: a turn is one or several messages, each of which is answered as it comes, and ends
 //! with the first that says that no more follows. A turn in which nothing was asked is the last.
 
+use katori_acl::Subject;
+
+use super::brief::{BriefSummary, Secret};
 use super::budget::{Budget, OverBudget};
 use super::fingerprint::Summary;
 use super::part::{Message, Part, messages};
 use super::range::Range;
-use super::respond::{Findings, Response, respond};
+use super::respond::{Findings, Response, Side, respond};
+
 use super::tree::Tree;
 
 /// What one side keeps of a run: some hundred bytes.
 ///
 /// ```
 /// use katori_acl::{ResourceId, Subject};
-/// use katori_core::reconcile::{Entry, Exchange, OverBudget, Tree};
+/// use katori_core::reconcile::{Entry, Exchange, OverBudget, Secret, Tree};
 ///
 /// # fn main() -> Result<(), OverBudget> {
 /// let id = |byte| Subject::Resource(ResourceId::from_bytes([byte; 32]));
@@ -24,21 +28,24 @@ use super::tree::Tree;
 /// let mut here = Tree::from_sorted([(id(1), entry(1)), (id(2), entry(2))]);
 /// let mut there = Tree::from_sorted([(id(1), entry(1)), (id(2), entry(3))]);
 ///
-/// let (mut mine, greeting) = Exchange::begin(&mut here);
-/// let (mut theirs, other_greeting) = Exchange::begin(&mut there);
+/// let secret = Secret::from_bytes([7; 32]); // of their connection
+/// let (mut mine, greeting) = Exchange::begin(&mut here, secret);
+/// let (mut theirs, other_greeting) = Exchange::begin(&mut there, secret);
 /// let first = mine.greeted(&mut here, other_greeting, true)?;
 /// theirs.greeted(&mut there, greeting, false)?;
 ///
-/// let second = theirs.heard(&mut there, &first.messages[0])?;
-/// assert_eq!(second.findings.named, [(id(2), entry(2))]);
-/// let last = mine.heard(&mut here, &second.messages[0])?;
-/// assert_eq!(last.findings.named, [(id(2), entry(3))]);
+/// let second = theirs.heard(&mut there, &first.messages[0], &|_| false)?;
+/// let (subject, told) = second.findings.named[0];
+/// assert_eq!((subject, told.records, told.content), (id(2), None, None)); // other than there
+/// let last = mine.heard(&mut here, &second.messages[0], &|_| false)?;
+/// assert_eq!(last.findings.answered[0].0, id(2));
 /// assert!(mine.is_over() && theirs.is_over());
 /// # Ok(())
 /// # }
 /// ```
 #[derive(Debug, Clone)]
 pub struct Exchange {
+    secret: Secret,
     greeting: Summary,
     budget: Budget,
     /// Whether the peer asked something in the turn that it is in.
@@ -58,11 +65,11 @@ pub struct Turn {
 }
 
 impl Exchange {
-    /// Begins a run, with the greeting to send.
-    pub fn begin(tree: &mut Tree) -> (Self, Summary) {
+    /// Begins a run, with the greeting to send. The secret is the one of the connection that it goes over.
+    pub fn begin(tree: &mut Tree, secret: Secret) -> (Self, Summary) {
         let greeting = tree.summary(&Range::WHOLE);
         let budget = Budget::new(tree.len());
-        (Self { greeting, budget, heard_question: false, asked: false, over: false }, greeting)
+        (Self { secret, greeting, budget, heard_question: false, asked: false, over: false }, greeting)
     }
 
     /// The same, with another number of fingerprints in one answer: see [`Budget::with_fan_out`].
@@ -88,16 +95,22 @@ impl Exchange {
         if !leads {
             return Ok(Turn::default());
         }
-        let question = Part::Fingerprint { range: Range::WHOLE, summary: greeting };
-        self.answer(tree, &[question], false)
+        let summary = BriefSummary::of(&self.secret, &greeting);
+        let question = Part::Fingerprint { range: Range::WHOLE, summary };
+        self.answer(tree, &[question], false, &|_| false)
     }
 
-    /// Takes a message of the peer.
+    /// Takes a message of the peer. `is_ahead` is as of [`Side`].
     ///
     /// # Errors
     /// [`OverBudget`] if the peer makes this side say more than any honest run needs. The run has failed.
-    pub fn heard(&mut self, tree: &mut Tree, message: &Message) -> Result<Turn, OverBudget> {
-        self.answer(tree, message.parts(), message.more())
+    pub fn heard(
+        &mut self,
+        tree: &mut Tree,
+        message: &Message,
+        is_ahead: &dyn Fn(&Subject) -> bool,
+    ) -> Result<Turn, OverBudget> {
+        self.answer(tree, message.parts(), message.more(), is_ahead)
     }
 
     /// Whether everything has been compared, as far as this side knows.
@@ -106,8 +119,15 @@ impl Exchange {
         self.over
     }
 
-    fn answer(&mut self, tree: &mut Tree, parts: &[Part], more: bool) -> Result<Turn, OverBudget> {
-        let Response { parts: said, findings } = respond(tree, parts, &mut self.budget)?;
+    fn answer(
+        &mut self,
+        tree: &mut Tree,
+        parts: &[Part],
+        more: bool,
+        is_ahead: &dyn Fn(&Subject) -> bool,
+    ) -> Result<Turn, OverBudget> {
+        let side = Side { secret: &self.secret, is_ahead };
+        let Response { parts: said, findings } = respond(tree, parts, &side, &mut self.budget)?;
         self.heard_question |= parts.iter().any(Part::is_question);
         self.asked |= said.iter().any(Part::is_question);
         let messages =

@@ -4,7 +4,8 @@ use katori_acl::Subject;
 use katori_acl::codec::{DecodeError, Reader, Writer};
 
 use super::Item;
-use super::fingerprint::{Entry, Summary};
+use super::brief::{Brief, BriefSummary, Speaks};
+use super::fingerprint::Entry;
 use super::range::Range;
 use super::view::narrowed_by;
 
@@ -23,7 +24,7 @@ pub enum Part {
         /// Where.
         range: Range,
         /// What is there.
-        summary: Summary,
+        summary: BriefSummary,
     },
     /// "This is all that I have there. What about you?"
     Items {
@@ -31,6 +32,13 @@ pub enum Part {
         range: Range,
         /// All of it, ascending.
         entries: Vec<(Subject, Entry)>,
+    },
+    /// "This is all that I have there, which I think you have as well. What about you?"
+    Briefs {
+        /// Where.
+        range: Range,
+        /// All of it, ascending as bytes.
+        briefs: Vec<Brief>,
     },
     /// "What you said of this range is true here as well." Ends it.
     Same {
@@ -46,6 +54,13 @@ pub enum Part {
         /// What is not here. Ascending.
         lacking: Vec<Subject>,
     },
+    /// "Of what you told in brief, I have all, and the same but for this, which I have so." Ends it.
+    Differ {
+        /// Where.
+        range: Range,
+        /// What is other here, ascending as bytes, and which side is to say first what it has of it.
+        briefs: Vec<(Brief, Speaks)>,
+    },
 }
 
 impl Part {
@@ -55,15 +70,17 @@ impl Part {
         match self {
             Self::Fingerprint { range, .. }
             | Self::Items { range, .. }
+            | Self::Briefs { range, .. }
             | Self::Same { range }
-            | Self::Answer { range, .. } => range,
+            | Self::Answer { range, .. }
+            | Self::Differ { range, .. } => range,
         }
     }
 
     /// Whether the other side has to say something about the range in turn.
     #[must_use]
     pub const fn is_question(&self) -> bool {
-        matches!(self, Self::Fingerprint { .. } | Self::Items { .. })
+        matches!(self, Self::Fingerprint { .. } | Self::Items { .. } | Self::Briefs { .. })
     }
 
     /// How many entries and lacking subjects it has.
@@ -71,6 +88,8 @@ impl Part {
         match self {
             Self::Fingerprint { .. } | Self::Same { .. } => 0,
             Self::Items { entries, .. } => entries.len(),
+            Self::Briefs { briefs, .. } => briefs.len(),
+            Self::Differ { briefs, .. } => briefs.len(),
             Self::Answer { entries, lacking, .. } => entries.len() + lacking.len(),
         }
     }
@@ -91,6 +110,20 @@ impl Part {
                 write_entries(writer, entries);
                 writer.list(lacking, |writer, subject| subject.encode(writer));
             }
+            Self::Briefs { range, briefs } => {
+                range.encode(writer.byte(5));
+                writer.list(briefs, |writer, brief| brief.encode(writer));
+            }
+            Self::Differ { range, briefs } => {
+                range.encode(writer.byte(6));
+                writer.list(briefs, |writer, (brief, speaks)| {
+                    brief.encode(writer);
+                    writer.byte(match speaks {
+                        Speaks::First => 0,
+                        Speaks::Second => 1,
+                    });
+                });
+            }
         }
     }
 
@@ -98,7 +131,7 @@ impl Part {
         let tag = reader.byte()?;
         let range = Range::decode(reader)?;
         Ok(match tag {
-            1 => Self::Fingerprint { range, summary: Summary::decode(reader)? },
+            1 => Self::Fingerprint { range, summary: BriefSummary::decode(reader)? },
             2 => Self::Items { range, entries: read_entries(reader, &range)? },
             3 => Self::Same { range },
             4 => {
@@ -109,6 +142,11 @@ impl Part {
                     return Err(DecodeError::Invalid("a subject is both there and lacking"));
                 }
                 Self::Answer { range, entries, lacking }
+            }
+            5 => Self::Briefs { range, briefs: read_briefs(reader, Brief::decode, |brief| brief)? },
+            6 => {
+                let read = |reader: &mut Reader<'_>| Ok((Brief::decode(reader)?, Speaks::decode(reader)?));
+                Self::Differ { range, briefs: read_briefs(reader, read, |(brief, _)| brief)? }
             }
             found => return Err(DecodeError::Unknown { what: "part", found: found.into() }),
         })
@@ -199,6 +237,18 @@ fn read_entries(reader: &mut Reader<'_>, range: &Range) -> Result<Vec<Item>, Dec
         .list("entries", MAX_PART_ENTRIES, |reader| Ok((Subject::decode(reader)?, Entry::decode(reader)?)))?;
     check(&entries, range, |(subject, _)| subject)?;
     Ok(entries)
+}
+
+fn read_briefs<T>(
+    reader: &mut Reader<'_>,
+    read: impl Fn(&mut Reader<'_>) -> Result<T, DecodeError>,
+    brief: impl Fn(&T) -> &Brief,
+) -> Result<Vec<T>, DecodeError> {
+    let briefs = reader.list("briefs", MAX_PART_ENTRIES, read)?;
+    if !briefs.is_sorted_by(|one, next| brief(one) < brief(next)) {
+        return Err(DecodeError::Invalid("briefs of a part do not ascend"));
+    }
+    Ok(briefs)
 }
 
 /// Whether these ascend, and lie in the range.

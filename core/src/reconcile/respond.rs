@@ -1,12 +1,13 @@
 //! The answer to one message: a function of the set, the message and the budget.
 
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use katori_acl::Subject;
 
 use super::Item;
+use super::brief::{Brief, BriefSummary, Secret, Speaks, Told};
 use super::budget::{Budget, OverBudget, SPLIT};
-use super::fingerprint::{Entry, Summary};
+use super::fingerprint::Entry;
 use super::node::LEAF_ITEMS;
 use super::part::{MAX_PART_ENTRIES, Part};
 use super::range::Range;
@@ -17,13 +18,18 @@ use super::view::{View, narrowed, narrowed_by};
 /// that it has, and nothing is split.
 const SKEW: u64 = 8;
 
+/// Entries up to which an answer in brief is looked at: more than were listed, for a set may grow meanwhile.
+const MAX_BRIEF: usize = 4 * MAX_PART_ENTRIES;
+
 /// What was learned of the other side's set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Findings {
     /// Ranges in which both have the same subjects with the same entries.
     pub same: Vec<Range>,
     /// What the other side has otherwise than this one, or has alone.
-    pub named: Vec<(Subject, Entry)>,
+    pub named: Vec<(Subject, Told)>,
+    /// What both have, and the other side otherwise, and it is to say first what that is.
+    pub answered: Vec<(Subject, Told)>,
     /// What this side has and the other has not.
     pub lacked: Vec<Subject>,
 }
@@ -37,16 +43,35 @@ pub struct Response {
     pub findings: Findings,
 }
 
+/// What a side is, and knows, apart from the set.
+pub struct Side<'a> {
+    /// What the two ends of the connection have in common.
+    pub secret: &'a Secret,
+    /// Whether it most likely has more of a subject than the other side. A guess: it decides who speaks first.
+    pub is_ahead: &'a dyn Fn(&Subject) -> bool,
+}
+
+impl std::fmt::Debug for Side<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Side").finish_non_exhaustive()
+    }
+}
+
 /// Answers the parts of one [`Message`](super::Message), which is what vouches for their order.
 ///
 /// Costs a walk down the tree for each part, and what it finds to say.
 ///
 /// # Errors
 /// [`OverBudget`] if the answer would be more than the budget has left. Nothing of it may be sent.
-pub fn respond(tree: &mut Tree, parts: &[Part], budget: &mut Budget) -> Result<Response, OverBudget> {
+pub fn respond(
+    tree: &mut Tree,
+    parts: &[Part],
+    side: &Side<'_>,
+    budget: &mut Budget,
+) -> Result<Response, OverBudget> {
     tree.root();
     budget.earn(parts);
-    let mut answer = Answer { budget, parts: Vec::new(), findings: Findings::default() };
+    let mut answer = Answer { side, budget, parts: Vec::new(), findings: Findings::default() };
     let mut differing = Vec::new();
     for part in parts {
         let range = *part.range();
@@ -56,6 +81,8 @@ pub fn respond(tree: &mut Tree, parts: &[Part], budget: &mut Budget) -> Result<R
                 differing.extend(answer.compare(range, here, summary)?);
             }
             Part::Items { entries, .. } => answer.reply(range, here, entries)?,
+            Part::Briefs { briefs, .. } => answer.reply_in_brief(range, here, briefs)?,
+            Part::Differ { briefs, .. } => answer.conclude_in_brief(range, here, briefs),
             Part::Same { .. } => answer.findings.same.push(range),
             Part::Answer { entries, lacking, .. } => answer.conclude(range, here, entries, lacking),
         }
@@ -67,6 +94,7 @@ pub fn respond(tree: &mut Tree, parts: &[Part], budget: &mut Budget) -> Result<R
 }
 
 struct Answer<'a> {
+    side: &'a Side<'a>,
     budget: &'a mut Budget,
     parts: Vec<Part>,
     findings: Findings,
@@ -84,22 +112,22 @@ impl Answer<'_> {
         &mut self,
         range: Range,
         here: View<'t>,
-        there: &Summary,
+        there: &BriefSummary,
     ) -> Result<Option<Piece<'t>>, OverBudget> {
         let count = here.count() as u64;
-        if *there == here.summary() {
+        if *there == self.summary(here) {
             self.findings.same.push(range);
             self.say(Part::Same { range })?;
         } else if there.count == 0 {
             self.reply(range, here, &[])?;
         } else if is_little(count, there.count) {
-            self.list(range, here)?;
+            self.list(range, here, there.count)?;
         } else if is_little(there.count, count) {
             // The smaller list is the other side's. It is asked for, unless ours saves that and is short.
             if here.count() <= MAX_PART_ENTRIES {
-                self.list(range, here)?;
+                self.list(range, here, there.count)?;
             } else {
-                self.say(Part::Fingerprint { range, summary: here.summary() })?;
+                self.say(Part::Fingerprint { range, summary: self.summary(here) })?;
             }
         } else {
             return Ok(Some(Piece { count: here.count(), range, here }));
@@ -107,13 +135,33 @@ impl Answer<'_> {
         Ok(None)
     }
 
+    fn summary(&self, here: View<'_>) -> BriefSummary {
+        BriefSummary::of(self.side.secret, &here.summary())
+    }
+
+    fn brief(&self, (subject, entry): &Item) -> Brief {
+        Brief::of(self.side.secret, subject, entry)
+    }
+
+    /// Lists all that is here: in brief, if the other side has as many, and most likely the same subjects.
+    fn list(&mut self, range: Range, here: View<'_>, there: u64) -> Result<(), OverBudget> {
+        let count = here.count();
+        if count == 0 || count > MAX_PART_ENTRIES || there < count as u64 {
+            return self.list_by_name(range, here);
+        }
+        let mut items = Vec::with_capacity(count);
+        here.collect(&mut items);
+        let briefs = sorted_by(items.iter().map(|item| self.brief(item)), |brief| *brief);
+        self.say(Part::Briefs { range, briefs })
+    }
+
     /// Lists all that is here, in parts of a bounded size.
-    fn list(&mut self, range: Range, here: View<'_>) -> Result<(), OverBudget> {
+    fn list_by_name(&mut self, range: Range, here: View<'_>) -> Result<(), OverBudget> {
         match range.halves() {
             Some((lower, upper)) if here.count() > MAX_PART_ENTRIES => {
                 let (in_lower, in_upper) = here.halves(&range);
-                self.list(lower, in_lower)?;
-                self.list(upper, in_upper)
+                self.list_by_name(lower, in_lower)?;
+                self.list_by_name(upper, in_upper)
             }
             _ => {
                 let mut entries = Vec::with_capacity(here.count());
@@ -141,6 +189,91 @@ impl Answer<'_> {
         }
     }
 
+    /// Answers a list in brief of all that is there. If something of it is not here, everything here is listed by name,
+    /// so that the other side names what it is.
+    fn reply_in_brief(&mut self, range: Range, here: View<'_>, there: &[Brief]) -> Result<(), OverBudget> {
+        let mut theirs: BTreeMap<_, &Brief> = there.iter().map(|brief| (brief.subject, brief)).collect();
+        let mut items = Vec::with_capacity(here.count());
+        here.collect(&mut items);
+        let (mut differing, mut others, mut only_here) = (vec![], vec![], vec![]);
+        for item in items {
+            let mine = self.brief(&item);
+            match theirs.remove(&mine.subject) {
+                Some(brief) if *brief == mine => {}
+                Some(brief) => {
+                    differing.push((item.0, brief.beside(&item.1, &mine), mine));
+                    others.push(item);
+                }
+                None => {
+                    only_here.push(item.0);
+                    others.push(item);
+                }
+            }
+        }
+        if !theirs.is_empty() {
+            return self.list_by_name(range, here);
+        }
+        let subjects: Vec<Subject> = others.iter().map(|(subject, _)| *subject).collect();
+        self.rest_is_same(range, here, &subjects);
+        if others.is_empty() {
+            return self.say(Part::Same { range });
+        }
+        if !only_here.is_empty() || differing.len() > MAX_PART_ENTRIES {
+            self.findings.named.extend(differing.into_iter().map(|(subject, told, _)| (subject, told)));
+            self.findings.lacked.extend(only_here);
+            return self.name(range, &others);
+        }
+        let mut briefs = Vec::with_capacity(differing.len());
+        for (subject, told, mine) in differing {
+            // Who lacks something says first what it has.
+            if (self.side.is_ahead)(&subject) {
+                self.findings.answered.push((subject, told));
+                briefs.push((mine, Speaks::Second));
+            } else {
+                self.findings.named.push((subject, told));
+                briefs.push((mine, Speaks::First));
+            }
+        }
+        self.say(Part::Differ { range, briefs: sorted_by(briefs, |(brief, _)| *brief) })
+    }
+
+    /// Names what is other here, or only here, in parts of a bounded size.
+    fn name(&mut self, range: Range, others: &[Item]) -> Result<(), OverBudget> {
+        match range.halves() {
+            Some((lower, upper)) if others.len() > MAX_PART_ENTRIES => {
+                self.name(lower, narrowed(others, &lower))?;
+                self.name(upper, narrowed(others, &upper))
+            }
+            _ => self.say(Part::Answer { range, entries: others.to_vec(), lacking: Vec::new() }),
+        }
+    }
+
+    /// Takes the answer to a list in brief of what was here.
+    fn conclude_in_brief(&mut self, range: Range, here: View<'_>, briefs: &[(Brief, Speaks)]) {
+        let mut theirs: BTreeMap<_, _> = briefs.iter().map(|said| (said.0.subject, said)).collect();
+        if here.count() > MAX_BRIEF {
+            // No such list was made here.
+            return;
+        }
+        let mut items = Vec::with_capacity(here.count());
+        here.collect(&mut items);
+        let mut differing = Vec::with_capacity(briefs.len());
+        for item in items {
+            let mine = self.brief(&item);
+            if let Some((brief, speaks)) = theirs.remove(&mine.subject)
+                && *brief != mine
+            {
+                let told = (item.0, brief.beside(&item.1, &mine));
+                match speaks {
+                    Speaks::First => self.findings.answered.push(told),
+                    Speaks::Second => self.findings.named.push(told),
+                }
+                differing.push(item.0);
+            }
+        }
+        self.rest_is_same(range, here, &differing);
+    }
+
     /// Compares all that is here with all that is there.
     fn difference(&mut self, range: Range, mut here: Vec<Item>, there: &[Item]) -> Part {
         let mut lacking = Vec::new();
@@ -148,10 +281,10 @@ impl Answer<'_> {
             let (subject, entry) = item;
             match here.binary_search_by_key(subject, |(subject, _)| *subject) {
                 Ok(at) if here.get(at).is_some_and(|(_, mine)| mine == entry) => {}
-                Ok(_) => self.findings.named.push(*item),
+                Ok(_) => self.findings.named.push((*subject, (*entry).into())),
                 Err(_) => {
                     lacking.push(*subject);
-                    self.findings.named.push(*item);
+                    self.findings.named.push((*subject, (*entry).into()));
                 }
             }
         }
@@ -180,7 +313,7 @@ impl Answer<'_> {
         let mut differing = Vec::with_capacity(entries.len() + lacking.len());
         for (subject, entry) in entries {
             if find(here, range, subject) != Some(entry) {
-                self.findings.named.push((*subject, *entry));
+                self.findings.named.push((*subject, (*entry).into()));
                 differing.push(*subject);
             }
         }
@@ -240,7 +373,7 @@ impl Answer<'_> {
             pieces.extend(halves);
         }
         for Piece { range, here, .. } in pieces {
-            self.say(Part::Fingerprint { range, summary: here.summary() })?;
+            self.say(Part::Fingerprint { range, summary: self.summary(here) })?;
         }
         Ok(())
     }
@@ -283,6 +416,13 @@ impl Ord for Piece<'_> {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.count, self.range).cmp(&(other.count, other.range))
     }
+}
+
+fn sorted_by<T>(said: impl IntoIterator<Item = T>, brief: impl Fn(&T) -> Brief) -> Vec<T> {
+    let mut said: Vec<T> = said.into_iter().collect();
+    said.sort_unstable_by_key(&brief);
+    said.dedup_by_key(|said| brief(said));
+    said
 }
 
 /// Whether `some` entries are so few, beside those of the other side, that listing them is better than splitting.

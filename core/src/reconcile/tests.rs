@@ -12,9 +12,19 @@ use katori_acl::{PersonId, ResourceId, Subject};
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
-use super::{Entry, Exchange, Findings, Message, Summary, Tree};
+use super::{BriefSummary, Entry, Exchange, Findings, Message, Secret, Side, Summary, Told, Tree};
 
 type Set = BTreeMap<Subject, Entry>;
+
+const SECRET: Secret = Secret::from_bytes([0x5c; 32]);
+
+/// A side that takes itself to be ahead in a third of all subjects.
+const SIDE: Side<'static> = Side { secret: &SECRET, is_ahead: &guess };
+
+fn guess(subject: &Subject) -> bool {
+    let Subject::Resource(id) = subject else { return false };
+    id.as_bytes()[31] % 3 == 0
+}
 
 fn seeded(seed: u64) -> ChaCha12Rng {
     ChaCha12Rng::seed_from_u64(seed)
@@ -93,8 +103,8 @@ struct Run {
 
 fn run(one: &mut Tree, other: &mut Tree) -> Run {
     let mut run = Run::default();
-    let (exchange, greeting) = Exchange::begin(one);
-    let (other_exchange, other_greeting) = Exchange::begin(other);
+    let (exchange, greeting) = Exchange::begin(one, SECRET);
+    let (other_exchange, other_greeting) = Exchange::begin(other, SECRET);
     let (greeting, length) = over_the_wire(&greeting);
     let (other_greeting, other_length) = over_the_wire(&other_greeting);
     run.bytes = length + other_length;
@@ -113,7 +123,7 @@ fn run(one: &mut Tree, other: &mut Tree) -> Run {
         run.turns += usize::from(!message.more());
         assert!(run.turns < 50, "no end");
         let (exchange, tree) = &mut sides[at];
-        let turn = exchange.heard(tree, &decoded(&sent)).unwrap();
+        let turn = exchange.heard(tree, &decoded(&sent), &guess).unwrap();
         queue.extend(turn.messages.into_iter().map(|message| (1 - at, message)));
         gather(&mut run.findings[at], turn.findings);
     }
@@ -124,21 +134,42 @@ fn run(one: &mut Tree, other: &mut Tree) -> Run {
 fn gather(all: &mut Findings, some: Findings) {
     all.same.extend(some.same);
     all.named.extend(some.named);
+    all.answered.extend(some.answered);
     all.lacked.extend(some.lacked);
+}
+
+/// What was said of an entry is true, and says at least what is other than here.
+fn assert_told(told: &Told, theirs: &Entry, mine: Option<&Entry>) {
+    let halves = [
+        (told.records, theirs.records, mine.map(|mine| mine.records)),
+        (told.content, theirs.content, mine.map(|mine| mine.content)),
+    ];
+    for (told, theirs, mine) in halves {
+        match told {
+            Some(told) => assert_eq!(told, theirs),
+            None => assert!(mine.is_some_and(|mine| mine != theirs), "what is the same is said so"),
+        }
+    }
 }
 
 /// Runs two sets against each other and checks that each side learned all that it should and nothing else.
 fn check(one: &Set, other: &Set) -> Run {
     let run = run(&mut tree(one), &mut tree(other));
+    let [first, second] = &run.findings;
+    for (waits, speaks) in [(first, second), (second, first)] {
+        for (subject, _) in &waits.answered {
+            assert!(speaks.named.iter().any(|(named, _)| named == subject), "nobody speaks of it first");
+        }
+    }
     for (findings, mine, theirs) in [(&run.findings[0], one, other), (&run.findings[1], other, one)] {
-        let named: Set = findings.named.iter().copied().collect();
-        assert_eq!(named.len(), findings.named.len(), "something was named twice");
-        let expected: Set = theirs
-            .iter()
-            .filter(|(subject, entry)| mine.get(subject) != Some(entry))
-            .map(|(subject, entry)| (*subject, *entry))
-            .collect();
-        assert_eq!(named, expected);
+        let said: Vec<(Subject, Told)> = findings.named.iter().chain(&findings.answered).copied().collect();
+        let named: BTreeMap<Subject, Told> = said.iter().copied().collect();
+        assert_eq!(named.len(), said.len(), "something was named twice");
+        let expected = theirs.iter().filter(|(subject, entry)| mine.get(subject) != Some(entry));
+        assert!(named.keys().eq(expected.map(|(subject, _)| subject)));
+        for (subject, told) in &named {
+            assert_told(told, &theirs[subject], mine.get(subject));
+        }
 
         let lacked: BTreeSet<Subject> = findings.lacked.iter().copied().collect();
         assert_eq!(lacked.len(), findings.lacked.len(), "something lacked twice");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use iroh::endpoint::WeakConnectionHandle;
 use katori_acl::DeviceId;
+use katori_core::reconcile::Secret;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::flow::{Counters, Credit};
@@ -26,6 +27,8 @@ pub(crate) struct Candidate {
     /// Where the peer is and says it is.
     pub(crate) addresses: Vec<String>,
     pub(crate) connection: Option<WeakConnectionHandle>,
+    /// What only the two ends of it know.
+    pub(crate) secret: Secret,
 }
 
 #[derive(Debug)]
@@ -255,7 +258,8 @@ mod tests {
     use super::*;
 
     fn candidate(peer: DeviceId, dialled_here: bool, instance: u8) -> Candidate {
-        Candidate { peer, instance: [instance; 8], dialled_here, addresses: Vec::new(), connection: None }
+        let (addresses, secret) = (Vec::new(), Secret::from_bytes([0; 32]));
+        Candidate { peer, instance: [instance; 8], dialled_here, addresses, connection: None, secret }
     }
 
     fn dialler(links: &Links, peer: DeviceId) -> DeviceId {

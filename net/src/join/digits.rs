@@ -20,7 +20,7 @@ use iroh::endpoint::Connection;
 use katori_acl::codec::Writer;
 use katori_acl::{DeviceId, InviteKey};
 
-use super::exporter;
+use crate::endpoint::exporter;
 use crate::greeting::JOIN_ALPN;
 
 const TRANSCRIPT_CONTEXT: &str = "katori v1 pairing transcript";
@@ -71,7 +71,7 @@ impl Transcript {
         invite: InviteKey,
         claim: &[u8],
     ) -> Option<Self> {
-        Some(Self::new(inviter, joiner, invite, &exporter(connection)?, claim))
+        Some(Self::new(inviter, joiner, invite, &exporter(connection, JOIN_ALPN)?, claim))
     }
 
     fn new(

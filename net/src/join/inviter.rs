@@ -18,11 +18,11 @@ use super::message::{
     Intent, JoinMessage, MAX_CLAIM_BYTES, MAX_CONTACTS, MAX_INTRODUCE_BYTES, MessageError, Refusal,
 };
 use super::pairings::{PairingEnd, Pairings};
-use super::{JOIN_TIMEOUT, STEP_TIMEOUT, WAITING_TIME, exporter};
+use super::{JOIN_TIMEOUT, STEP_TIMEOUT, WAITING_TIME};
 use crate::address::{AddressBook, device_of};
 use crate::driver::{self, Clock, Message};
-use crate::endpoint::contact;
-use crate::greeting::CloseCode;
+use crate::endpoint::{contact, exporter};
+use crate::greeting::{CloseCode, JOIN_ALPN};
 use crate::guests::{Guests, JoinGate, JoinPlace, Source};
 use crate::randomness::random;
 use crate::status::path_of;
@@ -234,7 +234,7 @@ impl Inviter {
             && claim.challenge == challenge
             && claim.inviter == device_of(self.endpoint.id())
             && claim.joiner == device_of(connection.remote_id())
-            && Some(claim.exporter) == exporter(connection);
+            && Some(claim.exporter) == exporter(connection, JOIN_ALPN);
         if !holds {
             tracing::warn!(joiner = %claim.joiner.short(), "a claim was made for another connection");
         }

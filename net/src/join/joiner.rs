@@ -11,9 +11,10 @@ use super::message::{
     Intent, JoinMessage, MAX_SMALL_BYTES, MAX_WELCOME_BYTES, MessageError, Refusal, Verdict,
 };
 use super::reach::Reach;
-use super::{JOIN_TIMEOUT, JoinError, STEP_TIMEOUT, WAITING_TIME, describe_contact, exporter, seems_expired};
+use super::{JOIN_TIMEOUT, JoinError, STEP_TIMEOUT, WAITING_TIME, describe_contact, seems_expired};
 use crate::address::device_of;
-use crate::greeting::CloseCode;
+use crate::endpoint::exporter;
+use crate::greeting::{CloseCode, JOIN_ALPN};
 
 /// What a joiner brings.
 #[derive(Debug)]
@@ -214,7 +215,7 @@ async fn exchange(connection: &Connection, asking: &Asking, intent: Intent) -> R
         joiner: asking.key.public(),
         person,
         consent,
-        exporter: exporter(connection).ok_or_else(no_exporter)?,
+        exporter: exporter(connection, JOIN_ALPN).ok_or_else(no_exporter)?,
         name: asking.name.clone(),
     };
     let signed = claim.sign(&asking.secret, &asking.key)?.bytes().to_vec();

@@ -81,6 +81,6 @@ impl Rogue {
     #[must_use]
     pub fn frame(&self, changes: &[RawChange], vouches: Vec<Vec<u8>>) -> Frame {
         let pack = (!changes.is_empty()).then(|| pack(changes));
-        Frame::Changes { document: self.document, pack, vouches, more: false }
+        Frame::Changes { document: self.document, pack, vouches, more: false, has_all_but: None }
     }
 }

@@ -8,6 +8,7 @@ use katori_acl::{DeviceId, PersonId, RecoveryPhrase, ResourceId, VerifiedRecord}
 use katori_core::document::DocumentLimits;
 use katori_core::engine::{Action, Answer, Command, CommandError, CommandId, Engine, Input, Outcome, Timer};
 use katori_core::identity::Identity;
+use katori_core::reconcile::Secret;
 use katori_core::store::Storage;
 use katori_core::time::Timestamp;
 use katori_core::wire::Frame;
@@ -364,8 +365,9 @@ impl World {
         }
         self.links_made += 1;
         self.links.insert(pair(a, b), Link { id: self.links_made, last: [self.now; 2] });
-        self.input(a, Input::Connected { peer: second });
-        self.input(b, Input::Connected { peer: first });
+        let secret = Secret::from_bytes(*blake3::hash(&self.links_made.to_le_bytes()).as_bytes());
+        self.input(a, Input::Connected { peer: second, secret });
+        self.input(b, Input::Connected { peer: first, secret });
     }
 
     /// Cuts the link between two devices; what is in flight on it is lost.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use automerge::ChangeHash;
 use katori_acl::{Claim, InviteSecret, Principal, ResourceId, Role, Subject};
+use katori_core::document::Summary;
 use katori_core::engine::{Answer, Command, CommandError, Event, Offer};
 use katori_core::gate::Limits;
 use katori_core::pack::unpack;
@@ -82,6 +83,61 @@ fn whoever_only_lacks_changes_sends_none() {
     assert!(matches!(answered[..], [Frame::Receipt { .. }]), "no vouch that was replaced: {answered:?}");
     let own = world.device(ben).document(document).vouch_ids();
     assert_eq!(world.device(olga).document(document).vouch_ids(), own);
+}
+
+/// Who has the older one says what it has; the answer is changes, or what the other has if it is not all there.
+#[test]
+fn what_is_here_of_a_document_is_said_by_who_lacks_something() {
+    let is_version = |frame: &Frame| matches!(frame, Frame::Version { .. });
+    for writers in [&[0][..], &[1], &[0, 1]] {
+        for seed in 0..8 {
+            let (mut world, olga, ben, document) = shared(seed);
+            world.write(olga, document, "first");
+            world.sync(olga, ben);
+            for writer in writers {
+                world.write([olga, ben][*writer], document, &format!("by {writer}"));
+            }
+            world.clear_traffic();
+            world.sync(olga, ben);
+            let said = [(olga, ben), (ben, olga)].map(|(from, to)| world.traffic(from, to).frames);
+            let said = said.iter().flatten().filter(|frame| is_version(frame)).count();
+            assert_eq!(said, writers.len(), "{writers:?} wrote, seed {seed}");
+            for device in [olga, ben] {
+                assert_eq!(world.keys(device, document).len(), 1 + writers.len(), "seed {seed}");
+            }
+            let digests =
+                [olga, ben].map(|device| world.device(device).document(document).summary().digest());
+            assert_eq!(digests[0], digests[1], "seed {seed}");
+            world.clear_traffic();
+            world.sync(olga, ben);
+            assert_eq!(world.traffic(olga, ben).frames.len(), 1, "nothing is left to say, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn nobody_is_settled_before_what_it_lacked_is_durable() {
+    for seed in 0..8 {
+        let (mut world, olga, ben, document) = shared(seed);
+        world.write(olga, document, "first");
+        world.sync(olga, ben);
+        world.write(olga, document, "second");
+        let heads = world.device(olga).heads(document);
+        let before = world.device(ben).events.len();
+        world.connect(olga, ben);
+        loop {
+            let device = world.device(ben);
+            let is_settled =
+                device.events.iter().skip(before).any(|event| matches!(event, Event::Settled { .. }));
+            let stored = Summary::read(&device.store, &document).expect("its row reads");
+            let is_durable = stored.is_some_and(|stored| stored.stored_heads == heads);
+            assert!(is_durable || !is_settled, "seed {seed}");
+            if is_settled {
+                break;
+            }
+            world.run_some(1);
+        }
+    }
 }
 
 #[test]
@@ -227,7 +283,13 @@ fn a_document_is_not_there_for_who_has_no_role_in_it() {
             Frame::Inventory { entries: vec![(Subject::Resource(document), SOME)] },
             Frame::Have { subject: Subject::Resource(document), ids: Vec::new() },
             Frame::Version { document, version, vouches: Vec::new() },
-            Frame::Changes { document, pack: None, vouches: vec![vec![1, 2, 3]], more: false },
+            Frame::Changes {
+                document,
+                pack: None,
+                vouches: vec![vec![1, 2, 3]],
+                more: false,
+                has_all_but: None,
+            },
             Frame::Receipt { document, heads: Vec::new() },
         ] {
             world.impersonate(ben, olga, &frame);

@@ -2,7 +2,10 @@
 
 use katori_acl::{ResourceId, Subject};
 
-use super::super::{Budget, Fingerprint, MAX_PART_ENTRIES, OverBudget, Part, Range, messages, respond};
+use super::super::{
+    Brief, Budget, Fingerprint, MAX_PART_ENTRIES, OverBudget, Part, Range, Response, Speaks, messages,
+    respond,
+};
 use super::*;
 
 fn refused(bytes: &[u8]) -> bool {
@@ -10,8 +13,8 @@ fn refused(bytes: &[u8]) -> bool {
     Message::decode(&mut reader).and_then(|_| reader.finish()).is_err()
 }
 
-fn any_summary(count: u64) -> Summary {
-    Summary { count, fingerprint: Fingerprint::from_bytes([9; 32]) }
+fn any_summary(count: u64) -> BriefSummary {
+    BriefSummary::of(&SECRET, &Summary { count, fingerprint: Fingerprint::from_bytes([9; 32]) })
 }
 
 /// Encoded without the checks that cutting and decoding make.
@@ -51,6 +54,38 @@ fn entries_out_of_order_or_range_are_refused() {
 }
 
 #[test]
+fn briefs_out_of_order_are_refused() {
+    let rng = &mut seeded(7);
+    let mut briefs: Vec<Brief> =
+        set(rng, 3, false).iter().map(|(subject, entry)| Brief::of(&SECRET, subject, entry)).collect();
+    briefs.sort_unstable();
+    let said = |briefs: Vec<Brief>| raw(vec![Part::Briefs { range: Range::WHOLE, briefs }]);
+    assert!(!refused(&said(briefs.clone())));
+    assert!(refused(&said(vec![briefs[1], briefs[0]])));
+    assert!(refused(&said(vec![briefs[0], briefs[0]])));
+    let differ = Part::Differ {
+        range: Range::WHOLE,
+        briefs: vec![(briefs[2], Speaks::First), (briefs[1], Speaks::First)],
+    };
+    assert!(refused(&raw(vec![differ])));
+}
+
+/// Who says of everything that it differs, and of a large set, learns nothing and moves nothing.
+#[test]
+fn an_answer_in_brief_to_no_question_does_nothing() {
+    let rng = &mut seeded(8);
+    let set = set(rng, 5000, false);
+    let briefs = set
+        .iter()
+        .take(2)
+        .map(|(subject, _)| (Brief::of(&SECRET, subject, &entry(rng)), Speaks::First))
+        .collect();
+    let part = Part::Differ { range: Range::WHOLE, briefs };
+    let response = respond(&mut tree(&set), &[part], &SIDE, &mut Budget::new(5000)).unwrap();
+    assert_eq!(response, Response::default());
+}
+
+#[test]
 fn messages_beyond_the_bounds_are_refused() {
     let rng = &mut seeded(2);
     let set = set(rng, MAX_PART_ENTRIES + 1, false);
@@ -69,10 +104,11 @@ fn damaged_messages_are_refused_or_answered() {
     let other: Set = one.iter().skip(7).map(|(subject, _)| (*subject, entry(rng))).collect();
     let mut trees = [tree(&one), tree(&other)];
     let greeting = trees[1].summary(&Range::WHOLE);
-    let mut parts = vec![Part::Fingerprint { range: Range::WHOLE, summary: greeting }];
+    let summary = BriefSummary::of(&SECRET, &greeting);
+    let mut parts = vec![Part::Fingerprint { range: Range::WHOLE, summary }];
     let mut samples = Vec::new();
     for turn in 0..4 {
-        parts = respond(&mut trees[turn % 2], &parts, &mut Budget::new(400)).unwrap().parts;
+        parts = respond(&mut trees[turn % 2], &parts, &SIDE, &mut Budget::new(400)).unwrap().parts;
         samples.extend(messages(parts.clone(), false).iter().map(encoded));
     }
     for sample in samples {
@@ -94,7 +130,7 @@ fn damaged_messages_are_refused_or_answered() {
             let Ok(message) = Message::decode(&mut reader) else { continue };
             let end = reader.offset();
             assert_eq!(encoded(&message), mutant[..end], "two encodings of one message");
-            let response = respond(&mut trees[0], message.parts(), &mut Budget::new(400));
+            let response = respond(&mut trees[0], message.parts(), &SIDE, &mut Budget::new(400));
             for message in messages(response.unwrap().parts, false) {
                 assert_eq!(decoded(&encoded(&message)), message);
             }
@@ -109,14 +145,14 @@ fn a_peer_that_asks_again_and_again_is_over_its_budget() {
     let set = set(rng, 5000, false);
     for count in [0, 10, 4999, u64::MAX] {
         let mut tree = tree(&set);
-        let (mut exchange, _) = Exchange::begin(&mut tree);
+        let (mut exchange, _) = Exchange::begin(&mut tree, SECRET);
         let part = Part::Fingerprint { range: Range::WHOLE, summary: any_summary(count) };
         let question = messages(vec![part], false).remove(0);
         let question = decoded(&encoded(&question));
         let (mut heard, mut said) = (0, 0);
         let failed = (0..10_000).any(|_| {
             heard += encoded(&question).len();
-            match exchange.heard(&mut tree, &question) {
+            match exchange.heard(&mut tree, &question, &guess) {
                 Ok(turn) => {
                     said += turn.messages.iter().map(|message| encoded(message).len()).sum::<usize>();
                     false
@@ -170,12 +206,12 @@ fn sweeping_answers_are_taken_as_they_are() {
         Part::Same { range: Range::WHOLE },
     ];
     for part in sweeping {
-        let response = respond(&mut tree, &[part], &mut Budget::new(2000)).unwrap();
+        let response = respond(&mut tree, &[part], &SIDE, &mut Budget::new(2000)).unwrap();
         assert_eq!(response.parts, []);
         assert_eq!(response.findings, Findings { same: vec![Range::WHOLE], ..Findings::default() });
     }
     let part = Part::Answer { range: Range::WHOLE, entries: vec![(alien, entry(rng))], lacking: vec![known] };
-    let response = respond(&mut tree, &[part], &mut Budget::new(2000)).unwrap();
+    let response = respond(&mut tree, &[part], &SIDE, &mut Budget::new(2000)).unwrap();
     assert!(response.findings.same.len() < 60, "{}", response.findings.same.len());
     assert_eq!(response.findings.lacked, [known]);
     assert_eq!(response.findings.named.len(), 1);

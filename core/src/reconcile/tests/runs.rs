@@ -69,10 +69,10 @@ fn ten_thousand_with_a_hundred_changes_take_three_turns() {
         let other = changed(rng, &one, [100, 0, 0], false);
         let run = check(&one, &other);
         assert!(run.turns <= 3, "{} turns", run.turns);
-        assert!(run.bytes < 200_000, "{} bytes", run.bytes);
+        assert!(run.bytes < 50_000, "{} bytes", run.bytes);
         let other = changed(rng, &one, [1, 0, 0], false);
         let run = check(&one, &other);
-        assert!(run.turns <= 3 && run.bytes < 45_000, "{} turns, {} bytes", run.turns, run.bytes);
+        assert!(run.turns <= 3 && run.bytes < 20_000, "{} turns, {} bytes", run.turns, run.bytes);
     }
 }
 
@@ -104,8 +104,8 @@ fn an_answer_is_cut_into_messages_within_the_bounds() {
     let set = set(rng, 30_000, false);
     let mut tree = tree(&set);
     let nothing = Tree::new().summary(&Range::WHOLE);
-    let question = [Part::Fingerprint { range: Range::WHOLE, summary: nothing }];
-    let response = respond(&mut tree, &question, &mut Budget::new(set.len())).unwrap();
+    let question = [Part::Fingerprint { range: Range::WHOLE, summary: BriefSummary::of(&SECRET, &nothing) }];
+    let response = respond(&mut tree, &question, &SIDE, &mut Budget::new(set.len())).unwrap();
     let cut = messages(response.parts, false);
     assert!(cut.len() >= 4 && cut.iter().rev().skip(1).all(Message::more));
     assert_eq!(cut.last().map(Message::more), Some(false));
@@ -132,8 +132,8 @@ fn sets_may_change_meanwhile() {
         let other = changed(rng, &one, [30, 30, 30], false);
         let mut moved = BTreeSet::new();
         let mut trees = [tree(&one), tree(&other)];
-        let (mut exchange, greeting) = Exchange::begin(&mut trees[0]);
-        let (mut other_exchange, other_greeting) = Exchange::begin(&mut trees[1]);
+        let (mut exchange, greeting) = Exchange::begin(&mut trees[0], SECRET);
+        let (mut other_exchange, other_greeting) = Exchange::begin(&mut trees[1], SECRET);
         let mut findings = [Findings::default(), Findings::default()];
         let turn = exchange.greeted(&mut trees[0], other_greeting, true).unwrap();
         other_exchange.greeted(&mut trees[1], greeting, false).unwrap();
@@ -152,16 +152,23 @@ fn sets_may_change_meanwhile() {
                     }
                 }
             }
-            let turn = sides[at].heard(&mut trees[at], &message).unwrap();
+            let turn = sides[at].heard(&mut trees[at], &message, &guess).unwrap();
             queue.extend(turn.messages.into_iter().map(|message| (1 - at, message)));
             gather(&mut findings[at], turn.findings);
         }
         assert!(sides.iter().all(Exchange::is_over));
-        let [named, other_named] = findings.map(|findings| findings.named.into_iter().collect::<Set>());
+        let named = findings.map(|findings| {
+            findings.named.into_iter().chain(findings.answered).collect::<BTreeMap<Subject, Told>>()
+        });
         for subject in one.keys().chain(other.keys()).filter(|subject| !moved.contains(subject)) {
             let (mine, theirs) = (one.get(subject), other.get(subject));
-            assert_eq!(named.get(subject), theirs.filter(|_| mine != theirs));
-            assert_eq!(other_named.get(subject), mine.filter(|_| mine != theirs));
+            for (named, mine, theirs) in [(&named[0], mine, theirs), (&named[1], theirs, mine)] {
+                let expected = theirs.filter(|_| mine != theirs);
+                assert_eq!(named.contains_key(subject), expected.is_some());
+                if let (Some(told), Some(theirs)) = (named.get(subject), expected) {
+                    assert_told(told, theirs, mine);
+                }
+            }
         }
     }
 }

@@ -138,19 +138,6 @@ async fn meet(
         rows.note(kind, size, who, between(began.unwrap_or(0), seen.shown.unwrap_or(0)));
     }
 
-    // Both type, not in step: does who types wait for what comes?
-    if slowly {
-        let keys = if stage.quick { KEYS / 10 } else { KEYS };
-        let type_every = |every_ms| Request::Type { document: document.clone(), count: keys, every_ms };
-        more += 2 * keys;
-        second.tell(&type_every(BETWEEN_KEYS - OUT_OF_STEP)).await.map_err(at(OWN))?;
-        scene.first.measure(type_every(BETWEEN_KEYS)).await.map_err(at(OWN))?;
-        let mut own = second.answer(contestant.limit).await.map_err(at(OWN))?.latencies;
-        own.sort_unstable();
-        rows.note(OWN, size, who, whole(percentile(&own, 99)) / 1e3);
-        second.wait(goal(more)).await.map_err(at(OWN))?;
-    }
-
     // Meeting again: once with nothing new, once with one change.
     for (kind, keys) in [(AGAIN, 0), (ONE, 1)] {
         second.rest(&scene.first).await.map_err(at(kind))?;
@@ -170,6 +157,19 @@ async fn meet(
         }
         second = again.second;
     }
+    // Both type, not in step: does who types wait for what comes?
+    if slowly {
+        let keys = if stage.quick { KEYS / 10 } else { KEYS };
+        let type_every = |every_ms| Request::Type { document: document.clone(), count: keys, every_ms };
+        more += 2 * keys;
+        second.tell(&type_every(BETWEEN_KEYS - OUT_OF_STEP)).await.map_err(at(OWN))?;
+        scene.first.measure(type_every(BETWEEN_KEYS)).await.map_err(at(OWN))?;
+        let mut own = second.answer(contestant.limit).await.map_err(at(OWN))?.latencies;
+        own.sort_unstable();
+        rows.note(OWN, size, who, whole(percentile(&own, 99)) / 1e3);
+        second.wait(goal(more)).await.map_err(at(OWN))?;
+    }
+
     second.stop().await.map_err(at(ONE))?;
     scene.first.stop().await.map_err(at(ONE))?;
     Ok(took)

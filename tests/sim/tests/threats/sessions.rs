@@ -72,7 +72,13 @@ fn not_allowed_looks_like_not_there() {
             Frame::Records { subject, records: Vec::new(), vouches: Vec::new(), answer: true, size: None },
             Frame::Records { subject, records: Vec::new(), vouches: Vec::new(), answer: false, size: None },
             Frame::Version { document, version, vouches: Vec::new() },
-            Frame::Changes { document, pack: None, vouches: vec![vec![1, 2, 3]], more: false },
+            Frame::Changes {
+                document,
+                pack: None,
+                vouches: vec![vec![1, 2, 3]],
+                more: false,
+                has_all_but: None,
+            },
             Frame::Receipt { document, heads: Vec::new() },
         ] {
             world.impersonate(mallory, olga, &frame);
