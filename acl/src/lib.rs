@@ -43,7 +43,7 @@ pub use records::{
     Signer, Subject, Tombstone, UnverifiedRecord, VerifiedRecord,
 };
 pub use recovery::{RecoveryPhrase, RecoveryPhraseError};
-pub use registry::{AccessChange, AccessChanges, Changes, Inserted, Refusal, Registry};
+pub use registry::{AccessChange, AccessChanges, Changes, Inserted, Refusal, Registry, StoredRecords};
 pub use role::{ParseRoleError, Role};
 pub use roster::{Rank, Roster, RosterMember, VoidReason};
 pub use story::{EntryStatus, StoryEntry, StoryKind};

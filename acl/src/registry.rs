@@ -20,6 +20,7 @@ mod voices;
 mod waiting;
 
 pub use changes::{AccessChange, AccessChanges, Changes};
+pub use load::StoredRecords;
 pub(crate) use log::RosterLog;
 pub(crate) use resource::{ResourceSet, StoredGrant, gives_back, rests_on};
 pub(crate) use rosters::Rosters;

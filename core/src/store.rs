@@ -33,7 +33,7 @@ pub(crate) use backup::copy_what_can_be_read;
 pub(crate) use create::{beside, sync_directory};
 pub(crate) use upgrade::VOUCH_MARK;
 
-use std::ops::Bound;
+use std::ops::{Bound, ControlFlow};
 
 use redb::TableDefinition;
 
@@ -162,6 +162,9 @@ impl Write {
 /// A key and its value.
 pub type Entry = (Vec<u8>, Vec<u8>);
 
+/// Takes a key and its value, and says whether to go on.
+pub type Visit<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
+
 /// What the layers above need of a store.
 ///
 /// Reads see what is committed and nothing else. Each single read is a consistent view; two reads are two views.
@@ -172,6 +175,13 @@ pub trait Storage: Send + Sync {
     /// Oversized writes are refused and nothing happens. After any other error nothing more is saved until the
     /// store is opened anew; whether *this* commit is kept shows then.
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError>;
+
+    /// Hands out every entry of a table, in order and without copying it, until it is told to stop. Whoever takes them
+    /// must not use the store meanwhile.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn visit(&self, table: Table, take: &mut Visit<'_>) -> Result<(), StoreError>;
 
     /// The value of a key.
     ///

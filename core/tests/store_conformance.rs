@@ -13,6 +13,8 @@ mod disk;
 #[path = "store/history.rs"]
 mod history;
 
+use std::ops::ControlFlow;
+
 use disk::{Dice, Disk};
 use history::{put, same};
 use katori_core::store::{MemoryStore, Storage, Store, StoreError, Table, Write};
@@ -42,6 +44,27 @@ fn a_commit_is_seen_whole_and_in_the_order_of_its_writes() {
         assert_eq!(storage.get(Table::Held, b"b1").unwrap(), Some(vec![]));
         assert_eq!(storage.get(Table::Snapshots, b"b1").unwrap(), None);
         assert_eq!(storage.scan(Table::Snapshots, b"").unwrap(), vec![]);
+    }
+}
+
+#[test]
+fn a_visit_sees_everything_in_order_until_it_says_so() {
+    for storage in every_storage() {
+        let writes: Vec<Write> = (0..100).map(|key| put(Table::Held, vec![key], vec![key; 50])).collect();
+        storage.commit(&writes).unwrap();
+        for most in [1, 7, 100, 200] {
+            let mut seen = Vec::new();
+            let visited = storage.visit(Table::Held, &mut |key, value| {
+                seen.push((key.to_vec(), value.to_vec()));
+                if seen.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            });
+            visited.unwrap();
+            let mut expected = storage.scan(Table::Held, &[]).unwrap();
+            expected.truncate(most);
+            assert_eq!(seen, expected);
+        }
+        let nothing = storage.visit(Table::Snapshots, &mut |_, _| panic!("the table is empty"));
+        nothing.unwrap();
     }
 }
 

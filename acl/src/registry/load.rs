@@ -19,6 +19,30 @@ use crate::records::{
 /// Geneses that are not read yet, by what they have in common.
 type Births = BTreeMap<Family, Vec<(ResourceId, Packed)>>;
 
+/// The bytes of records as this device stored them, on their way to [`Registry::load_stored`].
+#[derive(Debug, Default)]
+pub struct StoredRecords {
+    births: Births,
+    records: Vec<VerifiedRecord>,
+}
+
+impl StoredRecords {
+    /// Adds one. Neither ids nor signatures are looked at again: see [`UnverifiedRecord::trusted`].
+    ///
+    /// # Errors
+    /// If these bytes are no record.
+    pub fn add(&mut self, id: RecordId, bytes: &[u8]) -> Result<(), RecordError> {
+        match Packed::new(bytes)? {
+            Some((family, packed)) => {
+                let id = ResourceId::from_bytes(*id.as_bytes());
+                self.births.entry(family).or_default().push((id, packed));
+            }
+            None => self.records.push(UnverifiedRecord::decode(bytes)?.trusted()),
+        }
+        Ok(())
+    }
+}
+
 impl Registry {
     /// Reads back stored records. Says which of them are worth storing no more: none, unless the store was
     /// damaged or written by another version. Nothing counts as changed by it.
@@ -27,25 +51,12 @@ impl Registry {
         Self::read_back(records, Births::new())
     }
 
-    /// The same from the bytes of each record, with its id, as this device stored them. Neither ids nor signatures
-    /// are looked at again: see [`UnverifiedRecord::trusted`].
+    /// The same from what this device stored.
     ///
     /// # Errors
-    /// If some bytes are no record.
-    pub fn load_stored(
-        rows: impl IntoIterator<Item = (RecordId, impl AsRef<[u8]>)>,
-    ) -> Result<(Self, Vec<RecordId>), RecordError> {
-        let mut births = Births::new();
-        let mut records = Vec::new();
-        for (id, bytes) in rows {
-            let bytes = bytes.as_ref();
-            match Packed::new(bytes)? {
-                Some((family, packed)) => {
-                    births.entry(family).or_default().push((ResourceId::from_bytes(*id.as_bytes()), packed));
-                }
-                None => records.push(UnverifiedRecord::decode(bytes)?.trusted()),
-            }
-        }
+    /// If some of it is no record.
+    pub fn load_stored(stored: StoredRecords) -> Result<(Self, Vec<RecordId>), RecordError> {
+        let StoredRecords { mut births, mut records } = stored;
         let subjects: BTreeSet<Subject> = records.iter().map(VerifiedRecord::subject).collect();
         for (family, births) in &mut births {
             births.sort_by_key(|(id, _)| *id);

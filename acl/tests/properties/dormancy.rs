@@ -6,7 +6,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use katori_acl::{
-    AccessChange, AccessChanges, Principal, RecordId, Registry, ResourceId, Rights, Role, Subject,
+    AccessChange, AccessChanges, Principal, Registry, ResourceId, Rights, Role, StoredRecords, Subject,
     VerifiedRecord,
 };
 use proptest::prelude::*;
@@ -97,10 +97,13 @@ fn wake_all(world: &World, registry: &mut Registry) {
     }
 }
 
-fn rows(registry: &Registry) -> Vec<(RecordId, Arc<[u8]>)> {
+fn rows(registry: &Registry) -> StoredRecords {
+    let mut rows = StoredRecords::default();
     let subjects: Vec<Subject> = registry.subjects().collect();
-    let records = subjects.iter().flat_map(|subject| registry.records(subject));
-    records.map(|record| (record.id(), Arc::clone(record.bytes()))).collect()
+    for record in subjects.iter().flat_map(|subject| registry.records(subject)) {
+        rows.add(record.id(), record.bytes()).unwrap();
+    }
+    rows
 }
 
 /// Who may do what in every resource.

@@ -1,26 +1,26 @@
 //! The engine's own rows in the store, and reading them back at the start.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
 use automerge::ChangeHash;
 use katori_acl::bounds::MAX_NAME_BYTES;
 use katori_acl::codec::{DecodeError, Reader, Writer};
 use katori_acl::{
-    DeviceId, InviteKey, PersonId, RecordError, RecordId, Registry, ResourceId, Role, VerifiedRecord,
+    DeviceId, InviteKey, PersonId, RecordError, RecordId, Registry, ResourceId, Role, StoredRecords,
+    VerifiedRecord,
 };
 use thiserror::Error;
 
 use super::held::{DocumentState, HeldSummary};
 use super::{InvitePurpose, JoinRequest, MAX_REQUESTS, OpenInvite, RequestState};
 use crate::document::{LoadError, Summary};
-use crate::store::{Entry, Storage, StoreError, Table, Write};
+use crate::store::{Storage, StoreError, Table, Write};
 use crate::vouch::MAX_VOUCH_BYTES;
 
 const ROW_VERSION: u8 = 1;
 /// Devices or heads listed in one row.
 const MAX_LISTED: usize = 1 << 16;
-/// Bytes of rows read at a time when a store is opened.
-const PAGE_BYTES: usize = 1 << 20;
 /// The row in [`Table::Settings`] that lists whom this device refuses.
 const BLOCKED_ROW: &[u8] = b"blocked";
 
@@ -334,26 +334,24 @@ impl StoredEngine {
     /// again.
     pub fn read(storage: &dyn Storage) -> Result<Self, EngineError> {
         let mut stored = Self::default();
-        let mut failed = None;
-        let rows = Rows::new(storage, Table::Records)
-            .map_while(|row| row.map_err(|error| failed = Some(error)).ok());
-        let records =
-            rows.filter_map(|(key, bytes)| Some((RecordId::decode(&mut Reader::new(&key)).ok()?, bytes)));
+        let mut records = StoredRecords::default();
+        each(storage, Table::Records, |key, bytes| {
+            let Ok(id) = RecordId::decode(&mut Reader::new(key)) else { return Ok(()) };
+            Ok(records.add(id, bytes)?)
+        })?;
         let (registry, left) = Registry::load_stored(records)?;
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
         if !left.is_empty() {
             let first = left.first().map(ToString::to_string);
             tracing::error!(records = left.len(), first, "signed records in the store count no more");
         }
         stored.registry = registry;
         stored.read_documents(storage)?;
-        for row in Rows::new(storage, Table::Receipts) {
-            let (key, bytes) = row?;
-            let (ids, heads) = read_receipt(&key, &bytes)?;
-            stored.receipts.insert(ids, heads);
-        }
+        let receipts = &mut stored.receipts;
+        each(storage, Table::Receipts, |key, bytes| {
+            let (ids, heads) = read_receipt(key, bytes)?;
+            receipts.insert(ids, heads);
+            Ok(())
+        })?;
         for (key, bytes) in storage.scan(Table::Invites, &[])? {
             match OpenInvite::read(&key, &bytes) {
                 Ok(invite) => stored.invites.push(invite),
@@ -371,19 +369,19 @@ impl StoredEngine {
         // The two rows of a document stand beside each other, its standing first.
         let mut last: Option<(ResourceId, DocumentState)> = None;
         let mut documents = Vec::new();
-        for row in Rows::new(storage, Table::Documents) {
-            let (key, bytes) = row?;
+        let restless = &mut self.restless;
+        each(storage, Table::Documents, |key, bytes| {
             match key.split_first_chunk::<32>() {
                 Some((id, b"standing")) => {
-                    documents.extend(last.replace((ResourceId::from_bytes(*id), read_row(&bytes)?)));
+                    documents.extend(last.replace((ResourceId::from_bytes(*id), read_row(bytes)?)));
                 }
                 Some((id, b"state")) => {
                     let found = last.as_mut().filter(|(last, _)| last.as_bytes() == id);
-                    let Some((id, state)) = found else { continue };
-                    match Summary::decode(&bytes) {
+                    let Some((id, state)) = found else { return Ok(()) };
+                    match Summary::decode(bytes) {
                         Ok(summary) => {
                             if summary.owes_vouch || summary.owes_reapply.is_some() || summary.owes_merge {
-                                self.restless.push(*id);
+                                restless.push(*id);
                             }
                             state.summary = HeldSummary::new(&summary);
                         }
@@ -395,44 +393,27 @@ impl StoredEngine {
                 }
                 _ => {}
             }
-        }
+            Ok(())
+        })?;
         documents.extend(last);
         self.documents = documents.into_iter().collect();
         Ok(())
     }
 }
 
-/// The entries of a table, read a page at a time.
-struct Rows<'a> {
-    storage: &'a dyn Storage,
+/// Hands out the entries of a table, as long as they can be used.
+fn each(
+    storage: &dyn Storage,
     table: Table,
-    page: std::vec::IntoIter<Entry>,
-    last: Option<Vec<u8>>,
-    ended: bool,
-}
-
-impl<'a> Rows<'a> {
-    fn new(storage: &'a dyn Storage, table: Table) -> Self {
-        Self { storage, table, page: Vec::new().into_iter(), last: None, ended: false }
-    }
-}
-
-impl Iterator for Rows<'_> {
-    type Item = Result<Entry, StoreError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.page.len() == 0 && !self.ended {
-            let page = match self.storage.page(self.table, &[], self.last.as_deref(), PAGE_BYTES) {
-                Ok(page) => page,
-                Err(error) => {
-                    self.ended = true;
-                    return Some(Err(error));
-                }
-            };
-            self.ended = page.is_empty();
-            self.last = page.last().map(|(key, _)| key.clone());
-            self.page = page.into_iter();
+    mut take: impl FnMut(&[u8], &[u8]) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    let mut taken = Ok(());
+    storage.visit(table, &mut |key, bytes| match take(key, bytes) {
+        Ok(()) => ControlFlow::Continue(()),
+        Err(error) => {
+            taken = Err(error);
+            ControlFlow::Break(())
         }
-        self.page.next().map(Ok)
-    }
+    })?;
+    taken
 }

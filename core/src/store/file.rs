@@ -27,7 +27,7 @@ use super::place::{Place, place_of};
 use super::redb_errors::{file_error, not_a_store, open_error, store_error};
 use super::upgrade::from_layout_1;
 use super::{
-    Entry, KeyBounds, MAX_SCAN_BYTES, OpenError, SCHEMA_VERSION, Storage, StoreError, Table, Write,
+    Entry, KeyBounds, MAX_SCAN_BYTES, OpenError, SCHEMA_VERSION, Storage, StoreError, Table, Visit, Write,
     check_sizes, is_empty_range, key_bounds,
 };
 
@@ -301,7 +301,7 @@ impl Store {
     fn read_once<T: Default>(
         &self,
         table: Table,
-        read: impl Fn(&Entries) -> Result<T, redb::Error>,
+        read: impl FnOnce(&Entries) -> Result<T, redb::Error>,
     ) -> Result<T, StoreError> {
         match &*self.live() {
             Live::Writing(database) | Live::Reading(database) => {
@@ -334,6 +334,30 @@ impl Storage for Store {
             self.stop_saving();
         }
         result
+    }
+
+    fn visit(&self, table: Table, take: &mut Visit<'_>) -> Result<(), StoreError> {
+        let mut last: Option<Vec<u8>> = None;
+        loop {
+            let bounds = key_bounds(&[], last.as_deref());
+            let visited = self.read_once(table, |entries| {
+                for entry in entries.range::<&[u8]>(as_slices(&bounds))? {
+                    let (key, value) = entry?;
+                    if take(key.value(), value.value()).is_break() {
+                        break;
+                    }
+                    let last = last.get_or_insert_default();
+                    last.clear();
+                    last.extend_from_slice(key.value());
+                }
+                Ok(())
+            });
+            match visited {
+                // A failed write elsewhere has stopped this database: reading goes on over another, if there is one.
+                Err(StoreError::Failed) if self.is_saving() => self.stop_saving(),
+                visited => return visited,
+            }
+        }
     }
 
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {

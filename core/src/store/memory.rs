@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::gather::Gathered;
 use super::{
-    Entry, MAX_SCAN_BYTES, Storage, StoreError, Table, Write, check_sizes, is_empty_range, key_bounds,
+    Entry, MAX_SCAN_BYTES, Storage, StoreError, Table, Visit, Write, check_sizes, is_empty_range, key_bounds,
 };
 
 type Image = BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>;
@@ -154,6 +154,11 @@ impl Storage for MemoryStore {
     fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
         self.stage(writes)?;
         while self.finish() {}
+        Ok(())
+    }
+
+    fn visit(&self, table: Table, take: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.state().gather(table, &[], None, &mut |key, value| take(key, value).is_continue());
         Ok(())
     }
 
