@@ -86,6 +86,7 @@ mod session;
 mod standing;
 mod task;
 mod untouched;
+mod versions;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

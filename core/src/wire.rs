@@ -17,6 +17,8 @@ pub const MAX_FRAME_BYTES: usize = 8 << 20;
 pub const MAX_ENTRIES: usize = 4096;
 /// Records in one frame, and ids in one list of records: as many as a subject may have.
 pub const MAX_RECORDS: usize = 1 << 16;
+/// Vouches that may be asked for with changes. Who lacks more compares versions.
+pub const MAX_LACKING: usize = 16;
 /// Bytes of one signed record.
 pub const MAX_RECORD_BYTES: usize = 64 << 10;
 /// Vouches in one frame.
@@ -201,7 +203,7 @@ impl Frame {
                 let vouches = read_blobs(&mut reader, "vouches", MAX_VOUCHES, MAX_VOUCH_BYTES)?;
                 let more = read_flag(&mut reader)?;
                 let has_all_but =
-                    reader.option(|reader| reader.list("vouches", MAX_RECORDS, RecordId::decode))?;
+                    reader.option(|reader| reader.list("vouches", MAX_LACKING, RecordId::decode))?;
                 Self::Changes { document, pack, vouches, more, has_all_but }
             }
             6 => Self::Receipt {

@@ -1,4 +1,4 @@
-//! Calling Automerge on a copy of what is shown, so that nobody who edits waits for it.
+//! Calling Automerge on a copy of what is shown, so that who edits does not wait while it takes in what came.
 //!
 //! To apply one change to a text of 260,000 operations takes Automerge 27 ms; to copy that document takes 3. Whoever
 //! shares a document between threads takes a step in two: [`Document::begin_ingest`] puts what came into the graph and

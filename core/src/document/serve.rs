@@ -56,7 +56,7 @@ pub struct Served {
     pub then: Peer,
     /// Whether more is to follow.
     pub more: bool,
-    /// Whether every change that the peer named is here.
+    /// Whether every change that the peer named is here. False where that was not looked at.
     pub has_all: bool,
     /// It is what somebody who lost the role hands over.
     pub own_only: bool,

@@ -123,6 +123,7 @@ impl Engine {
             return;
         }
         self.put_aside(document);
+        self.answer_who_lacks_nothing(now, document);
         let wants = self.wants(now, document);
         let awaits_access = self.awaits_access(document);
         let Some(state) = self.documents.get_mut(&document) else { return };
@@ -225,7 +226,8 @@ impl Engine {
         if let Some(state) = self.documents.get(&document)
             && let Some(session) = self.sessions.get_mut(&peer)
         {
-            session.note_settled(document, &state.summary, state.work.phase == Phase::Storing);
+            let under_way = state.work.phase == Phase::Storing || state.work.received.contains_key(&peer);
+            session.note_settled(document, &state.summary, under_way);
         }
     }
 
@@ -270,8 +272,17 @@ impl Engine {
                 if kind == Kind::Reevaluate {
                     self.reevaluated(now, document, Vec::new(), None);
                 }
+                if kind == Kind::Serve {
+                    self.answer_all_covered(now, document);
+                }
+                let senders = self.documents.get(&document).map(|state| state.work.received.clone());
                 self.consume(document);
                 self.act(Action::Notify(Event::Unreadable { document, error }));
+                if kind == Kind::Ingest {
+                    for peer in senders.unwrap_or_default().into_keys() {
+                        self.ask_again(now, peer, document);
+                    }
+                }
                 self.advance(now, document);
             }
         }
@@ -318,7 +329,7 @@ impl Engine {
         if kind == Kind::Ingest {
             self.consume(document);
             for report in done.ingested {
-                self.ingested(document, report);
+                self.ingested(now, document, report);
             }
             if forked {
                 self.ask_versions_again(now, document);
@@ -358,8 +369,12 @@ impl Engine {
         }
     }
 
-    fn ingested(&mut self, document: ResourceId, report: IngestReport) {
+    fn ingested(&mut self, now: Timestamp, document: ResourceId, report: IngestReport) {
         let Some(peer) = report.from else { return };
+        let is_kept = !report.is_hostile() && report.over_budget == 0 && report.orphans == 0;
+        if !is_kept && self.sessions.get(&peer).is_some_and(|session| session.is_unsaid(&document)) {
+            self.ask_again(now, peer, document);
+        }
         if report.is_hostile() {
             self.suspicious(peer, "changes that no honest device sends");
         } else if report.over_budget > 0 {

@@ -73,7 +73,8 @@ pub enum Event {
         /// What.
         what: &'static str,
     },
-    /// An exchange with a peer has come to rest: both have compared everything they share.
+    /// An exchange with a peer has come to rest: both have compared everything they share, and what the peer has of it is
+    /// durable here.
     Settled {
         /// Who.
         peer: DeviceId,

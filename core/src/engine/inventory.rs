@@ -333,8 +333,9 @@ impl Engine {
                 } else if speaks == Speaks::Second
                     && told.records == Some(here.records)
                     && let Subject::Resource(document) = subject
+                    && self.await_version(now, peer, document)
                 {
-                    self.await_version(now, peer, document);
+                    // It says so itself.
                 } else if let Some(session) = self.sessions.get_mut(&peer) {
                     session.to_open.insert(subject, told);
                 }

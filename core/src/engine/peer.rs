@@ -43,6 +43,10 @@ pub(super) struct Session {
     /// Documents of which the peer said what it has, all of which is here but some vouches: the next that it is sent says
     /// so.
     covered: BTreeMap<ResourceId, Vec<RecordId>>,
+    /// Documents of which the peer sent changes instead of saying what it has.
+    unsaid: BTreeSet<ResourceId>,
+    /// Documents of which it was asked anew what it has, because what it sent could not be kept.
+    asked_again: BTreeSet<ResourceId>,
     /// Documents of which the peer has something that is not durable here.
     unsettled: BTreeSet<ResourceId>,
     /// Records that the peer has.
@@ -143,6 +147,7 @@ impl Session {
         self.unanswered.remove(document);
         self.awaited.remove(document);
         self.covered.remove(document);
+        self.unsaid.remove(document);
         self.unsettled.remove(document);
         self.being_served.remove(document);
         self.live.remove(document).is_some()
@@ -197,15 +202,35 @@ impl Session {
         self.covered.remove(document)
     }
 
+    /// Whether that is still to come.
+    pub(super) fn is_covered(&self, document: &ResourceId) -> bool {
+        self.covered.contains_key(document)
+    }
+
+    /// Notes that the peer sent changes of a document instead of saying what it has.
+    pub(super) fn note_unsaid(&mut self, document: ResourceId) {
+        self.unsaid.insert(document);
+    }
+
+    /// Whether that is all that is known of what it has.
+    pub(super) fn is_unsaid(&self, document: &ResourceId) -> bool {
+        self.unsaid.contains(document)
+    }
+
+    /// Notes that what the peer has of a document is asked anew; whether it is the first time.
+    pub(super) fn note_asked_again(&mut self, document: ResourceId) -> bool {
+        self.asked_again.insert(document)
+    }
+
     /// Whether the peer was told what is here of a document.
     pub(super) fn was_sent_version(&self, document: &ResourceId) -> bool {
         self.version_sent.contains(document)
     }
 
     /// Notes whether what the peer has of a document is durable here.
-    pub(super) fn note_settled(&mut self, document: ResourceId, summary: &Summary, storing: bool) {
+    pub(super) fn note_settled(&mut self, document: ResourceId, summary: &Summary, under_way: bool) {
         let Some(known) = self.live.get(&document) else { return };
-        if !storing && summary.version.reaches(&known.version) {
+        if !under_way && summary.version.reaches(&known.version) {
             self.unsettled.remove(&document);
         } else {
             self.unsettled.insert(document);

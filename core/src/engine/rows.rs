@@ -366,7 +366,7 @@ impl StoredEngine {
     }
 
     fn read_documents(&mut self, storage: &dyn Storage) -> Result<(), EngineError> {
-        // The two rows of a document stand beside each other, its standing first.
+        // A document's standing comes first, its state next, and vouches after that, which are not read here.
         let mut last: Option<(ResourceId, DocumentState)> = None;
         let mut documents = Vec::new();
         let restless = &mut self.restless;

@@ -11,15 +11,12 @@ use super::{Action, CloseReason, Engine, Event, FAREWELL_BYTES, Session, Standin
 use crate::document::{Batch, Peer};
 use crate::reconcile::{Entry, Secret, Speaks};
 use crate::time::Timestamp;
-use crate::version::{MAX_ACTORS, VersionVector};
+use crate::version::VersionVector;
 use crate::vouch::UnverifiedVouch;
-use crate::wire::{Frame, MAX_RECORDS, Size};
+use crate::wire::{Frame, Size};
 
 /// Vouches that may come with records.
 const MAX_ESCORT: usize = 16;
-
-/// Vouches that a peer may be asked for with what it is sent. With more, versions are compared.
-const MOST_LACKING: usize = 16;
 
 /// Bytes of records in one frame.
 const RECORDS_BYTES: usize = 1 << 20;
@@ -330,117 +327,6 @@ impl Engine {
                 .is_ok_and(|vouch| !kept.is_some_and(|kept| kept.contains(&vouch.id())))
         });
         vouches
-    }
-
-    /// Tells a peer what is here of a document, so that it sends the rest.
-    pub(super) fn send_version(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId) {
-        if !self.is_shared(now, document, &peer) || !self.holds_content(document) {
-            return;
-        }
-        let Some(state) = self.documents.get_mut(&document) else { return };
-        if state.work.phase == Phase::Storing {
-            // What a version says is durable: it counts as a receipt.
-            state.work.tell_version.insert(peer);
-            if let Some(session) = self.sessions.get_mut(&peer) {
-                session.note_version_sent(document, Peer::default());
-            }
-            return;
-        }
-        let told = everything(&state.summary);
-        let frame = Frame::Version {
-            document,
-            version: (*state.summary.version).clone(),
-            vouches: state.summary.vouches.clone(),
-        };
-        if let Some(session) = self.sessions.get_mut(&peer) {
-            session.note_version_sent(document, told);
-            self.send(peer, &frame);
-        }
-    }
-
-    /// A fork has come to light: what a version said may not have been what was meant, so versions are
-    /// exchanged again with everybody who follows the document.
-    pub(super) fn ask_versions_again(&mut self, now: Timestamp, document: ResourceId) {
-        let followers = self.sessions.iter_mut();
-        let peers: Vec<DeviceId> =
-            followers.filter_map(|(peer, session)| session.unfollow(&document).then_some(*peer)).collect();
-        for peer in peers {
-            self.ask(now, peer, Subject::Resource(document));
-        }
-    }
-
-    fn version(
-        &mut self,
-        now: Timestamp,
-        peer: DeviceId,
-        document: ResourceId,
-        version: &VersionVector,
-        vouches: Vec<RecordId>,
-    ) {
-        if !self.is_shared(now, document, &peer) || !self.holds_content(document) {
-            return;
-        }
-        self.single_out(now, peer, Subject::Resource(document));
-        let Some(state) = self.documents.get(&document) else { return };
-        let durable = state.work.phase != Phase::Storing;
-        // Mostly vouches that others have replaced since.
-        let lacking: Vec<RecordId> =
-            vouches.iter().copied().filter(|id| !state.summary.vouches.contains(id)).collect();
-        let everything_is_here = state.summary.version.reaches(version) && lacking.len() <= MOST_LACKING;
-        let lacks_something = !version.reaches(&state.summary.version)
-            || !state.summary.vouches.iter().all(|id| vouches.contains(id));
-        let Some(session) = self.sessions.get_mut(&peer) else { return };
-        let answers_with_changes =
-            session.awaits(&document) && durable && everything_is_here && lacks_something;
-        session.expected.remove(&Subject::Resource(document));
-        // What is on its way to the peer counts as known to it, though it had not when it said this.
-        let known = session.follow(document);
-        if known.version.tips() > 2 * MAX_ACTORS || known.vouches.len() > 2 * MAX_RECORDS {
-            *known = Peer::default();
-        }
-        known.version.merge(version);
-        known.vouches.extend(vouches);
-        self.note_sent(document, peer, version);
-        let Some(session) = self.sessions.get(&peer) else { return };
-        let answered =
-            session.was_sent_version(&document) || session.asked.contains(&Subject::Resource(document));
-        if !answered && answers_with_changes {
-            if let Some(session) = self.sessions.get_mut(&peer) {
-                session.note_covered(document, lacking);
-            }
-        } else if !answered {
-            self.send_version(now, peer, document);
-        }
-        self.note_progress(peer, document);
-        self.serve_one(now, document, peer);
-    }
-
-    /// Both have a document otherwise, and the peer is about to say what it has.
-    pub(super) fn await_version(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId) {
-        if self.is_shared(now, document, &peer)
-            && self.holds_content(document)
-            && let Some(session) = self.sessions.get_mut(&peer)
-            && !session.was_sent_version(&document)
-            && session.known(&document).is_none()
-        {
-            session.await_version(document);
-        }
-    }
-
-    /// A peer has all that it was told of a document but these vouches. They are sent to it, if they still count when what
-    /// comes with this has been taken in.
-    fn has_all_but(&mut self, now: Timestamp, peer: DeviceId, document: ResourceId, lacking: &[RecordId]) {
-        if !self.is_shared(now, document, &peer) || !self.holds_content(document) {
-            return;
-        }
-        let Some(session) = self.sessions.get_mut(&peer) else { return };
-        let Some(mut told) = session.take_told(&document) else { return };
-        told.vouches.retain(|id| !lacking.contains(id));
-        let version = told.version.clone();
-        *session.follow(document) = told;
-        // What comes with this is not durable yet.
-        session.note_unsettled(document);
-        self.note_sent(document, peer, &version);
     }
 
     /// Takes changes in if their sender may send them; says whether they wait to be taken in.

@@ -52,7 +52,15 @@ pub struct Exchange {
     heard_question: bool,
     /// Whether something was asked here in answer to that turn.
     asked: bool,
-    over: bool,
+    stage: Stage,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    UnderWay,
+    Over,
+    /// The peer made this side say more than any honest run needs.
+    Failed,
 }
 
 /// What came of a greeting or a message.
@@ -69,7 +77,10 @@ impl Exchange {
     pub fn begin(tree: &mut Tree, secret: Secret) -> (Self, Summary) {
         let greeting = tree.summary(&Range::WHOLE);
         let budget = Budget::new(tree.len());
-        (Self { secret, greeting, budget, heard_question: false, asked: false, over: false }, greeting)
+        (
+            Self { secret, greeting, budget, heard_question: false, asked: false, stage: Stage::UnderWay },
+            greeting,
+        )
     }
 
     /// The same, with another number of fingerprints in one answer: see [`Budget::with_fan_out`].
@@ -88,7 +99,7 @@ impl Exchange {
     /// [`OverBudget`] as of [`respond`].
     pub fn greeted(&mut self, tree: &mut Tree, greeting: Summary, leads: bool) -> Result<Turn, OverBudget> {
         if greeting == self.greeting {
-            self.over = true;
+            self.stage = Stage::Over;
             let findings = Findings { same: vec![Range::WHOLE], ..Findings::default() };
             return Ok(Turn { messages: Vec::new(), findings });
         }
@@ -115,8 +126,8 @@ impl Exchange {
 
     /// Whether everything has been compared, as far as this side knows.
     #[must_use]
-    pub const fn is_over(&self) -> bool {
-        self.over
+    pub fn is_over(&self) -> bool {
+        self.stage == Stage::Over
     }
 
     fn answer(
@@ -126,14 +137,21 @@ impl Exchange {
         more: bool,
         is_ahead: &dyn Fn(&Subject) -> bool,
     ) -> Result<Turn, OverBudget> {
+        if self.stage == Stage::Failed {
+            return Err(OverBudget);
+        }
         let side = Side { secret: &self.secret, is_ahead };
-        let Response { parts: said, findings } = respond(tree, parts, &side, &mut self.budget)?;
+        let response = respond(tree, parts, &side, &mut self.budget);
+        if response.is_err() {
+            self.stage = Stage::Failed;
+        }
+        let Response { parts: said, findings } = response?;
         self.heard_question |= parts.iter().any(Part::is_question);
         self.asked |= said.iter().any(Part::is_question);
         let messages =
             if more && said.is_empty() || !self.heard_question { Vec::new() } else { messages(said, more) };
         if !more {
-            self.over = !self.asked;
+            self.stage = if self.asked { Stage::UnderWay } else { Stage::Over };
             (self.heard_question, self.asked) = (false, false);
         }
         Ok(Turn { messages, findings })

@@ -18,7 +18,7 @@ use super::view::{View, narrowed, narrowed_by};
 /// that it has, and nothing is split.
 const SKEW: u64 = 8;
 
-/// Entries up to which an answer in brief is looked at: more than were listed, for a set may grow meanwhile.
+/// Entries up to which they are compared with what is told in brief: more than can be told in one part.
 const MAX_BRIEF: usize = 4 * MAX_PART_ENTRIES;
 
 /// What was learned of the other side's set.
@@ -192,6 +192,10 @@ impl Answer<'_> {
     /// Answers a list in brief of all that is there. If something of it is not here, everything here is listed by name,
     /// so that the other side names what it is.
     fn reply_in_brief(&mut self, range: Range, here: View<'_>, there: &[Brief]) -> Result<(), OverBudget> {
+        if here.count() > MAX_BRIEF {
+            // To compare so many costs much, and most of them are only here.
+            return self.list_by_name(range, here);
+        }
         let mut theirs: BTreeMap<_, &Brief> = there.iter().map(|brief| (brief.subject, brief)).collect();
         let mut items = Vec::with_capacity(here.count());
         here.collect(&mut items);
@@ -252,7 +256,7 @@ impl Answer<'_> {
     fn conclude_in_brief(&mut self, range: Range, here: View<'_>, briefs: &[(Brief, Speaks)]) {
         let mut theirs: BTreeMap<_, _> = briefs.iter().map(|said| (said.0.subject, said)).collect();
         if here.count() > MAX_BRIEF {
-            // No such list was made here.
+            // No such list was made here: the tree is as it was at the greeting.
             return;
         }
         let mut items = Vec::with_capacity(here.count());

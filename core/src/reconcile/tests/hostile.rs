@@ -70,7 +70,7 @@ fn briefs_out_of_order_are_refused() {
     assert!(refused(&raw(vec![differ])));
 }
 
-/// Who says of everything that it differs, and of a large set, learns nothing and moves nothing.
+/// An answer in brief that nobody asked for is looked at in small sets alone, and says no more than what is in it.
 #[test]
 fn an_answer_in_brief_to_no_question_does_nothing() {
     let rng = &mut seeded(8);
@@ -81,8 +81,12 @@ fn an_answer_in_brief_to_no_question_does_nothing() {
         .map(|(subject, _)| (Brief::of(&SECRET, subject, &entry(rng)), Speaks::First))
         .collect();
     let part = Part::Differ { range: Range::WHOLE, briefs };
-    let response = respond(&mut tree(&set), &[part], &SIDE, &mut Budget::new(5000)).unwrap();
+    let response =
+        respond(&mut tree(&set), std::slice::from_ref(&part), &SIDE, &mut Budget::new(5000)).unwrap();
     assert_eq!(response, Response::default());
+    let few: Set = set.into_iter().take(100).collect();
+    let response = respond(&mut tree(&few), &[part], &SIDE, &mut Budget::new(100)).unwrap();
+    assert_eq!((response.parts.len(), response.findings.answered.len()), (0, 2));
 }
 
 #[test]
