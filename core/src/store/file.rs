@@ -154,15 +154,7 @@ impl Store {
         let backend = Shared::new(backend);
         let examined = Connection::examine_anew(&backend).map_err(|error| open_error(path, error))?;
         let version = check_schema(path, &examined)?;
-        let examined = match upgrade(&examined, version) {
-            Ok(()) => examined,
-            // Vouches of the earlier layout that cannot be read are lost; the rest can be saved.
-            Err(error) => {
-                tracing::warn!(%error, "the store cannot be brought to the present layout");
-                drop(examined);
-                Connection::examine_anew(&backend).map_err(|error| open_error(path, error))?
-            }
-        };
+        upgrade(&examined, version).map_err(|error| open_error(path, error))?;
         Ok(Store { live: RwLock::new(Live::Reading(examined)), backend, place, committed: AtomicU64::new(0) })
     }
 
