@@ -72,6 +72,7 @@ mod commands;
 mod commit;
 mod consequences;
 mod content;
+mod duties;
 mod event;
 mod farewell;
 mod held;
