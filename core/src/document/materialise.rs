@@ -199,11 +199,6 @@ pub(super) fn apply_to(
     automerge.get_missing_deps(&[]).is_empty().then(|| automerge.make_patches(&mut log))
 }
 
-/// Whether these changes are in a document. To be called guarded.
-pub(super) fn holds_all(automerge: &Automerge, hashes: &[ChangeHash]) -> bool {
-    automerge.get_missing_deps(hashes).is_empty()
-}
-
 impl Extend<u32> for Bits {
     fn extend<I: IntoIterator<Item = u32>>(&mut self, indices: I) {
         for index in indices {

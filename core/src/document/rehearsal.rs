@@ -6,11 +6,11 @@
 //! [`Document::end_ingest`] applies the rule of admission as ever and shows the copy, if that is exactly what the rule
 //! admits. If it is not, Automerge is called as if there were no copy: a rehearsal decides nothing.
 
-use automerge::{Automerge, Change, ChangeHash, Patch, PatchLog};
+use automerge::{Automerge, Change, ChangeHash, Patch, PatchLog, ReadDoc};
 use katori_acl::DeviceId;
 
 use super::bits::Bits;
-use super::materialise::{apply_to, holds_all};
+use super::materialise::apply_to;
 use super::{Batch, Document, Done, IngestReport};
 use crate::gate::{RawChange, decode, guarded};
 use crate::store::Write;
@@ -97,7 +97,7 @@ impl Rehearsal {
         }
         self.automerge.apply_changes(missed.changes).ok()?;
         self.heads = missed.heads;
-        if !holds_all(&self.automerge, &self.heads) {
+        if !self.automerge.get_missing_deps(&self.heads).is_empty() {
             return None;
         }
         if self.patches.is_some() {

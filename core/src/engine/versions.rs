@@ -2,8 +2,8 @@
 
 use katori_acl::{DeviceId, RecordId, ResourceId, Subject};
 
+use super::Engine;
 use super::content::{Phase, everything};
-use super::{Engine, Session};
 use crate::document::Peer;
 use crate::time::Timestamp;
 use crate::version::{MAX_ACTORS, VersionVector};
@@ -111,14 +111,13 @@ impl Engine {
     /// what is here.
     pub(super) fn answer_who_lacks_nothing(&mut self, now: Timestamp, document: ResourceId) {
         let Some(state) = self.documents.get(&document) else { return };
-        let lacks_nothing = |session: &Session| {
-            session.known(&document).is_some_and(|known| state.summary.is_known_to(known))
+        let lacks_nothing = |peer: &&DeviceId| {
+            self.sessions.get(peer).is_some_and(|session| {
+                session.is_covered(&document)
+                    && session.known(&document).is_some_and(|known| state.summary.is_known_to(known))
+            })
         };
-        let done = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.is_covered(&document) && lacks_nothing(session));
-        let peers: Vec<DeviceId> = done.map(|(peer, _)| *peer).collect();
+        let peers: Vec<DeviceId> = state.work.serve.iter().filter(lacks_nothing).copied().collect();
         self.answer_with_version(now, document, peers);
     }
 
@@ -131,9 +130,7 @@ impl Engine {
 
     fn answer_with_version(&mut self, now: Timestamp, document: ResourceId, peers: Vec<DeviceId>) {
         for peer in peers {
-            if let Some(session) = self.sessions.get_mut(&peer) {
-                session.take_covered(&document);
-            }
+            // With that, what it lacks need not say it any more.
             self.send_version(now, peer, document);
         }
     }
