@@ -146,6 +146,40 @@ fn nobody_is_settled_before_what_it_lacked_is_durable() {
     }
 }
 
+/// Three meet at once and write meanwhile, so that what one lacked comes from another: nobody waits for an answer for ever.
+#[test]
+fn everybody_comes_to_rest_whoever_brings_what_was_lacking() {
+    for seed in 0..150 {
+        let (mut world, olga, ben, document) = shared(seed);
+        let carl = world.person("carl", 1)[0];
+        world.share(olga, document, carl, Role::Write);
+        world.sync_all(&[olga, ben, carl]);
+        world.write(olga, document, "one");
+        world.sync(olga, carl);
+        let before = [olga, ben, carl].map(|device| world.device(device).events.len());
+        for (one, other) in [(ben, olga), (ben, carl), (olga, carl)] {
+            world.connect(one, other);
+            let some = world.random(12);
+            world.run_some(some);
+            if world.random(2) == 0 {
+                let writer = [olga, ben, carl][usize::try_from(world.random(3)).expect("small")];
+                world.edit(writer, document, &format!("by {writer} before {other}"));
+            }
+        }
+        world.run();
+        for (device, before) in [olga, ben, carl].into_iter().zip(before) {
+            let at_rest: BTreeSet<_> = world.device(device).events[before..]
+                .iter()
+                .filter_map(|event| if let Event::Settled { peer } = event { Some(*peer) } else { None })
+                .collect();
+            assert_eq!(at_rest.len(), 2, "{device}, seed {seed}");
+        }
+        let digests =
+            [olga, ben, carl].map(|device| world.device(device).document(document).summary().digest());
+        assert!(digests[0] == digests[1] && digests[1] == digests[2], "seed {seed}");
+    }
+}
+
 #[test]
 fn no_change_crosses_a_connection_twice_in_one_direction() {
     let (mut world, olga, ben, document) = shared(2);
