@@ -15,6 +15,7 @@ mod saving;
 mod table;
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::available_parallelism;
@@ -27,8 +28,9 @@ use katori_core::gate::is_whole;
 use katori_core::identity::Identity;
 use katori_core::store::Write;
 use katori_core::wire::Size;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinError;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::error::HubError;
@@ -96,43 +98,41 @@ impl Documents {
 
     /// A document, loaded if need be.
     pub(crate) async fn open(
-        &self,
+        self: &Arc<Self>,
         id: ResourceId,
         access: Arc<Access>,
         size: Size,
     ) -> Result<OpenDocument, HubError> {
         let granted = self.table.turn(id, User::App, size).await.ok_or(HubError::Closed)?;
-        match self.load(id, access, size, granted.hold.slot()).await {
-            Ok(opened) => Ok(OpenDocument::new(opened, granted.hold)),
-            Err(reason) => Err(HubError::Unreadable { document: id, reason: reason.into() }),
+        if let Some(opened) = granted.hold.slot().opened.get().cloned() {
+            return Ok(OpenDocument::new(opened, granted.hold));
         }
+        let alone = alone(&self.big, is_big(size)).await;
+        let documents = Arc::clone(self);
+        // It is held as long as it is being loaded, whether somebody still waits for it or not.
+        let load = move || (documents.load(id, access, size, granted.hold.slot()), granted.hold);
+        let unreadable = |reason: String| HubError::Unreadable { document: id, reason: reason.into() };
+        let (loaded, hold) = blocking(alone, load).await.map_err(|error| unreadable(error.to_string()))?;
+        Ok(OpenDocument::new(loaded.map_err(unreadable)?, hold))
     }
 
-    async fn load(
+    /// On a thread for what takes long. Whoever else is loading it is waited for.
+    fn load(
         &self,
         id: ResourceId,
         access: Arc<Access>,
         size: Size,
         slot: &Slot,
     ) -> Result<Arc<Opened>, String> {
-        let opened = slot
-            .opened
-            .get_or_try_init(|| async {
-                let is_big = size.changes > BIG.changes || size.bytes > BIG.bytes;
-                let alone = alone(&self.big, is_big).await;
-                let (library, news) = (Arc::clone(&self.library), Arc::clone(&slot.news));
-                let load = move || {
-                    let span = tracing::debug_span!("load", document = %id.short(), changes = size.changes);
-                    let begun = std::time::Instant::now();
-                    let opened =
-                        span.in_scope(|| Opened::load(id, access, size, news, library).map(Arc::new));
-                    meter::loaded(begun.elapsed());
-                    opened
-                };
-                let loaded = blocking(alone, load).await;
-                loaded.unwrap_or_else(|error| Err(error.to_string()))
-            })
-            .await?;
+        let load = || async {
+            let span = tracing::debug_span!("load", document = %id.short(), changes = size.changes);
+            let begun = std::time::Instant::now();
+            let (library, news) = (Arc::clone(&self.library), Arc::clone(&slot.news));
+            let opened = span.in_scope(|| Opened::load(id, access, size, news, library).map(Arc::new));
+            meter::loaded(begun.elapsed());
+            opened
+        };
+        let opened = Handle::current().block_on(slot.opened.get_or_try_init(load))?;
         if slot.dropped.load(Ordering::Acquire) {
             opened.end(Ended::NotHeld);
         }
@@ -144,60 +144,57 @@ impl Documents {
         self.table.tell(&id, Some(access));
     }
 
-    /// Carries out work on a document, when it is its turn.
+    /// Carries out work on a document, when it is its turn, and hands over what came of it on the thread that did it:
+    /// each that is woken on the way takes as long as a small task.
     pub(crate) fn work(
         self: &Arc<Self>,
         id: ResourceId,
         work: Work,
         size: Size,
-    ) -> impl Future<Output = Worked> + Send + 'static {
+        done: impl FnOnce(Worked) + Send + 'static,
+    ) {
         // The work says so itself.
         self.table.tell(&id, None);
-        // It waits from now on, and not from when it is first polled: a document that is dropped after this is not the
-        // one that the work is for, and another of the same id is not either.
+        // It waits from now on, and not from when the future is first polled: a document that is dropped after this is
+        // not the one that the work is for, and another of the same id is not either.
         let turn = self.table.turn(id, User::Task, size);
         let documents = Arc::clone(self);
-        async move { documents.carry_out(id, work, size, turn.await).await }
+        tokio::spawn(async move {
+            let granted = turn.await;
+            let is_loaded = granted.as_ref().is_some_and(|granted| granted.hold.slot().opened.initialized());
+            let is_big = takes_in_big(&work.task) || (is_big(size) && !is_loaded);
+            let alone = alone(&documents.big, is_big).await;
+            blocking(alone, move || done(documents.carry_out(id, work, size, granted)));
+        });
     }
 
-    async fn carry_out(&self, id: ResourceId, work: Work, size: Size, granted: Option<Granted>) -> Worked {
-        let Some(granted) = granted else {
-            return Worked {
-                outcome: Outcome::Failed("this was closed, or the document dropped".into()),
-                hold: None,
-            };
+    fn carry_out(&self, id: ResourceId, work: Work, size: Size, granted: Option<Granted>) -> Worked {
+        let Some(Granted { hold, worker, under_way }) = granted else {
+            let outcome = Outcome::Failed("this was closed, or the document dropped".into());
+            return Worked { outcome, hold: None };
         };
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.outcome(id, work, size, &hold)));
+        let outcome = outcome
+            .unwrap_or_else(|_| Outcome::Failed("a fault came up while it was being worked on".into()));
+        drop(worker);
+        Worked { outcome, hold: Some((hold, under_way)) }
+    }
+
+    fn outcome(&self, id: ResourceId, work: Work, size: Size, hold: &Hold) -> Outcome {
         // Whoever has nothing of a document at rest is sent its rows as they are.
-        let mut work = work;
-        if granted.hold.slot().opened.get().is_none() && matches!(work.task, Task::Serve(_)) {
-            let library = Arc::clone(&self.library);
-            let served =
-                tokio::task::spawn_blocking(move || (library.run_stored(id, &work.task), work)).await;
-            match served {
-                Ok((None, again)) => work = again,
-                Ok((Some(outcome), _)) => {
-                    drop(granted.worker);
-                    return Worked { outcome, hold: Some((granted.hold, granted.under_way)) };
-                }
-                Err(error) => {
-                    let outcome = Outcome::Failed(error.to_string());
-                    return Worked { outcome, hold: Some((granted.hold, granted.under_way)) };
-                }
-            }
+        if !hold.slot().opened.initialized()
+            && matches!(work.task, Task::Serve(_))
+            && let Some(outcome) = self.library.run_stored(id, &work.task)
+        {
+            return outcome;
         }
-        // Loading is the heavier half of most work: it takes a worker's place as well.
-        let outcome = match self.load(id, Arc::clone(&work.access), size, granted.hold.slot()).await {
+        match self.load(id, Arc::clone(&work.access), size, hold.slot()) {
             Ok(opened) => {
-                let alone = alone(&self.big, takes_in_big(&work.task)).await;
                 let is_open = self.table.is_held_by_app(&id);
-                let worked =
-                    blocking(alone, move || meter::task(id, work, |work| opened.work(work, is_open)));
-                worked.await.unwrap_or_else(|error| Outcome::Failed(error.to_string()))
+                meter::task(id, work, |work| opened.work(work, is_open))
             }
             Err(reason) => Outcome::Failed(reason),
-        };
-        drop(granted.worker);
-        Worked { outcome, hold: Some((granted.hold, granted.under_way)) }
+        }
     }
 
     /// Lets go of a document whose content is being removed.
@@ -308,6 +305,11 @@ fn takes_in_big(task: &Task) -> bool {
     packs.filter(|pack| is_whole(pack)).map(Vec::len).sum::<usize>() > BIG_WHOLE
 }
 
+/// Whether loading a document takes so much memory that one is loaded at a time.
+fn is_big(size: Size) -> bool {
+    size.changes > BIG.changes || size.bytes > BIG.bytes
+}
+
 /// What only one may have at a time, if this is big.
 async fn alone(big: &Arc<Semaphore>, is_big: bool) -> Option<OwnedSemaphorePermit> {
     if is_big { Arc::clone(big).acquire_owned().await.ok() } else { None }
@@ -315,16 +317,16 @@ async fn alone(big: &Arc<Semaphore>, is_big: bool) -> Option<OwnedSemaphorePermi
 
 /// Does something on a thread for what takes long. It goes on if nobody waits for it any more, and it is alone until it
 /// ends.
-async fn blocking<R: Send + 'static>(
+fn blocking<R: Send + 'static>(
     alone: Option<OwnedSemaphorePermit>,
     work: impl FnOnce() -> R + Send + 'static,
-) -> Result<R, JoinError> {
+) -> JoinHandle<R> {
     let work = move || {
         let result = work();
         drop(alone);
         result
     };
-    tokio::task::spawn_blocking(work).await
+    tokio::task::spawn_blocking(work)
 }
 
 /// Tasks at the same time.
@@ -348,14 +350,13 @@ mod tests {
         let (begun, has_begun) = mpsc::channel();
         let (end, may_end) = mpsc::channel::<()>();
         let permit = alone(&big, true).await;
-        let working = tokio::spawn(blocking(permit, move || {
+        let working = blocking(permit, move || {
             begun.send(()).unwrap();
             may_end.recv().unwrap();
-        }));
+        });
         let has_begun = tokio::task::spawn_blocking(move || has_begun.recv().unwrap());
         has_begun.await.unwrap();
-        working.abort();
-        assert!(working.await.unwrap_err().is_cancelled());
+        drop(working);
         assert_eq!(big.available_permits(), 0, "it goes on");
         end.send(()).unwrap();
         assert!(alone(&big, true).await.is_some());

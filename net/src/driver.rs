@@ -436,12 +436,10 @@ impl Driver {
                 self.working += 1;
                 let (number, messages) = (work.number, self.around.messages.clone());
                 let size = self.engine.stored_size(document);
-                let working = self.around.documents.work(document, work, size);
-                tokio::spawn(async move {
-                    let worked = working.await;
+                self.around.documents.work(document, work, size, move |worked| {
                     if let Some(messages) = messages.upgrade() {
                         // If the driver is gone nobody waits for the outcome.
-                        let _ = messages.send(Message::Worked { document, number, worked }).await;
+                        let _ = messages.blocking_send(Message::Worked { document, number, worked });
                     }
                 });
             }

@@ -11,6 +11,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use iroh::endpoint::presets;
 use iroh::{Endpoint, RelayMode, TransportAddr};
 use redb::{Database, TableDefinition};
+use tokio::time::sleep;
 
 use crate::protocol::{TEXT, key};
 
@@ -27,8 +28,9 @@ const RECORD_BYTES: usize = 200;
 const DOCUMENT_BYTES: usize = 400;
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 
-/// The median time in which a byte goes to another iroh endpoint over loopback and back.
-pub(crate) async fn ping() -> Result<Duration> {
+/// The median time in which a byte goes to another iroh endpoint over loopback and back, when so much time passes
+/// between two of them: processors that have nothing to do fall asleep, and waking them takes longer than the byte.
+pub(crate) async fn ping(pause: Duration) -> Result<Duration> {
     let endpoint = || {
         let builder = Endpoint::builder(presets::Minimal).relay_mode(RelayMode::Disabled);
         builder.alpns(vec![PROTOCOL.to_vec()]).clear_ip_transports().bind_addr("127.0.0.1:0")
@@ -49,6 +51,7 @@ pub(crate) async fn ping() -> Result<Duration> {
     let (mut send, mut receive) = connection.open_bi().await?;
     let mut times = Vec::new();
     for _ in 0..PINGS {
+        sleep(pause).await;
         let mut byte = [7];
         let started = Instant::now();
         send.write_all(&byte).await?;
@@ -61,11 +64,13 @@ pub(crate) async fn ping() -> Result<Duration> {
     Ok(median(times))
 }
 
-/// The median time of a commit of one small row that is on the disk when it returns.
-pub(crate) fn commit(folder: &Path) -> Result<Duration> {
+/// The median time of a commit of one small row that is on the disk when it returns, when so much time passes between
+/// two of them.
+pub(crate) async fn commit(folder: &Path, pause: Duration) -> Result<Duration> {
     let database = Database::create(folder.join("limit-commit.redb"))?;
     let mut times = Vec::new();
     for number in 0..COMMITS {
+        sleep(pause).await;
         let started = Instant::now();
         let transaction = database.begin_write()?;
         let (key, value) = (number.to_be_bytes(), [7; COMMIT_BYTES]);

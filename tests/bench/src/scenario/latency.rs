@@ -34,7 +34,7 @@ pub(crate) async fn play(stage: &Stage, rows: &mut Rows) -> Result<()> {
             Err(error) => rows.missed(P50, 0, contestant.name, &format!("{error:#}")),
         }
     }
-    let (ping, commit) = (limits::ping().await?, limits::commit(stage.folder.path())?);
+    let (ping, commit) = (limits::ping(PAUSE).await?, limits::commit(stage.folder.path(), PAUSE).await?);
     let limit = (ping / 2 + 2 * commit).as_secs_f64() * 1e3;
     let name = format!(
         "= ping/2 + 2 commits (ping {:.3} ms, commit {:.3} ms)",
