@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use automerge::ChangeHash;
 use automerge::transaction::Transaction;
@@ -35,6 +35,10 @@ const WORTH_A_SNAPSHOT: u64 = 128 << 10;
 /// How often a step catches up with edits that were made while it caught up with others. Then they wait for it: somebody
 /// edits faster than Automerge takes in.
 const MOST_ROUNDS: u32 = 6;
+
+/// How long after an edit another one may come at any moment. Whoever edits after a longer pause may wait for Automerge
+/// once; as long as nobody edits no copies are made for it.
+const EDITING: Duration = Duration::from_mins(1);
 
 /// Who may do what in a document, if that has changed and the document was not told: the driver, which hears of it,
 /// never waits for a document.
@@ -69,11 +73,18 @@ struct State {
     changed: bool,
     /// A step on it has begun, and goes on elsewhere.
     is_halfway: bool,
+    /// When an app edited it last.
+    edited: Option<Instant>,
 }
 
 impl State {
     fn new(document: Document) -> Self {
-        Self { document, broken: None, changed: false, is_halfway: false }
+        Self { document, broken: None, changed: false, is_halfway: false, edited: None }
+    }
+
+    /// Whether somebody is at it.
+    fn is_being_edited(&self) -> bool {
+        self.edited.is_some_and(|edited| edited.elapsed() < EDITING)
     }
 }
 
@@ -176,8 +187,8 @@ impl Opened {
         }
     }
 
-    /// Carries out work. A panic is an outcome like any other. If an app has it open, its edits do not wait for Automerge
-    /// to take in what others sent.
+    /// Carries out work. A panic is an outcome like any other. If an app has it open and edits it, its edits do not wait
+    /// for Automerge to take in what others sent.
     pub(super) fn work(&self, work: Work, is_open: bool) -> Outcome {
         let worked = catch_unwind(AssertUnwindSafe(|| {
             // What was heard since this task was given is newer than what the task says.
@@ -188,7 +199,7 @@ impl Opened {
             if let Task::ForgetOrphans(peers) = &work.task {
                 self.orphans().forget(peers);
             }
-            let outcome = if is_open {
+            let outcome = if is_open && state.is_being_edited() {
                 let outcome;
                 (state, outcome) = self.work_beside_edits(state, work);
                 outcome
@@ -311,6 +322,7 @@ impl Opened {
     ) -> Result<(Edited<R>, Saving), EditError<E>> {
         let mut state = self.lock();
         let edited = edit(&mut state.document)?;
+        state.edited = Some(Instant::now());
         self.edits.store(edited.number, Ordering::Release);
         // Under the lock, so that the generation is the one the edit was made in.
         let saving = self.saving(edited.number);

@@ -104,6 +104,9 @@ async fn a_document_that_an_app_has_open_can_be_edited_while_changes_are_taken_i
     ana.put(document, "bread", "three").await;
     assert!(!next_shown(&mut events, document).await.rehearsed, "nobody has it open");
     let his = ben.document(document).await;
+    ana.put(document, "bread", "four").await;
+    assert!(!next_shown(&mut events, document).await.rehearsed, "nobody edits it");
+    ben.put(document, "milk", "none").await;
     for number in 0..10 {
         let amount = number.to_string();
         ana.put(document, "bread", &amount).await;
