@@ -70,6 +70,12 @@ impl Writer {
         Self::default()
     }
 
+    /// An empty buffer with room for so many bytes.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
     /// One byte, as it is.
     pub fn byte(&mut self, value: u8) -> &mut Self {
         self.0.push(value);

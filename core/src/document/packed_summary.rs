@@ -12,13 +12,16 @@ use crate::version::VersionVector;
 /// Heads and vouches of one summary.
 const MAX_LISTED: usize = 1 << 20;
 
+/// Mostly a summary takes less.
+const USUAL_BYTES: usize = 256;
+
 /// The summary in short; nothing for that of an empty document.
 #[must_use]
 pub(crate) fn pack_summary(summary: &Summary) -> Box<[u8]> {
     if *summary == Summary::default() {
         return Box::default();
     }
-    let mut writer = Writer::new();
+    let mut writer = Writer::with_capacity(USUAL_BYTES);
     let heads = |writer: &mut Writer, heads: &[ChangeHash]| {
         writer.list(heads, |writer, head| {
             writer.raw(&head.0);
