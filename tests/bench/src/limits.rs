@@ -16,8 +16,8 @@ use tokio::time::sleep;
 use crate::protocol::{TEXT, key};
 
 const PROTOCOL: &[u8] = b"katori-bench/ping";
-const PINGS: usize = 200;
-const COMMITS: u64 = 100;
+/// Pings, and for each two commits.
+const EDITS: u64 = 200;
 /// About what one edit leaves in a store: a change and a signature over it.
 const COMMIT_BYTES: usize = 400;
 /// Records that come with a document: the one it begins with, and one by which its writer stands behind its content.
@@ -28,9 +28,20 @@ const RECORD_BYTES: usize = 200;
 const DOCUMENT_BYTES: usize = 400;
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 
-/// The median time in which a byte goes to another iroh endpoint over loopback and back, when so much time passes
-/// between two of them: processors that have nothing to do fall asleep, and waking them takes longer than the byte.
-pub(crate) async fn ping(pause: Duration) -> Result<Duration> {
+/// How long an edit takes at the least that comes so much time after the one before: a byte to another iroh endpoint
+/// over loopback, and two commits, one after the other. Processors that have nothing to do fall asleep, and waking them
+/// takes longer than the byte, so this depends on the pause as much as everything else does. Sorted.
+pub(crate) async fn edits(folder: &Path, pause: Duration) -> Result<Vec<Duration>> {
+    let (pings, commits) = (pings(pause).await?, commits(folder, pause).await?);
+    let (pairs, _) = commits.as_chunks();
+    let mut edits: Vec<Duration> =
+        pings.iter().zip(pairs).map(|(ping, [here, there])| *ping / 2 + *here + *there).collect();
+    edits.sort_unstable();
+    Ok(edits)
+}
+
+/// In which time a byte goes to another endpoint and back.
+async fn pings(pause: Duration) -> Result<Vec<Duration>> {
     let endpoint = || {
         let builder = Endpoint::builder(presets::Minimal).relay_mode(RelayMode::Disabled);
         builder.alpns(vec![PROTOCOL.to_vec()]).clear_ip_transports().bind_addr("127.0.0.1:0")
@@ -50,7 +61,7 @@ pub(crate) async fn ping(pause: Duration) -> Result<Duration> {
     let connection = here.connect(address, PROTOCOL).await?;
     let (mut send, mut receive) = connection.open_bi().await?;
     let mut times = Vec::new();
-    for _ in 0..PINGS {
+    for _ in 0..EDITS {
         sleep(pause).await;
         let mut byte = [7];
         let started = Instant::now();
@@ -61,15 +72,14 @@ pub(crate) async fn ping(pause: Duration) -> Result<Duration> {
     send.finish()?;
     echo.await??;
     here.close().await;
-    Ok(median(times))
+    Ok(times)
 }
 
-/// The median time of a commit of one small row that is on the disk when it returns, when so much time passes between
-/// two of them.
-pub(crate) async fn commit(folder: &Path, pause: Duration) -> Result<Duration> {
+/// In which time one small row is on the disk.
+async fn commits(folder: &Path, pause: Duration) -> Result<Vec<Duration>> {
     let database = Database::create(folder.join("limit-commit.redb"))?;
     let mut times = Vec::new();
-    for number in 0..COMMITS {
+    for number in 0..2 * EDITS {
         sleep(pause).await;
         let started = Instant::now();
         let transaction = database.begin_write()?;
@@ -78,7 +88,7 @@ pub(crate) async fn commit(folder: &Path, pause: Duration) -> Result<Duration> {
         transaction.commit()?;
         times.push(started.elapsed());
     }
-    Ok(median(times))
+    Ok(times)
 }
 
 /// Writing so many small documents with their records in one commit, and checking every signature on all cores.

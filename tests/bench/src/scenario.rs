@@ -107,7 +107,7 @@ pub(crate) fn between(began: u64, done: u64) -> f64 {
 }
 
 /// A share of sorted values: 50 for the median.
-pub(crate) fn percentile(sorted: &[u64], share: usize) -> u64 {
+pub(crate) fn percentile<T: Copy + Default>(sorted: &[T], share: usize) -> T {
     let place = (sorted.len() * share / 100).min(sorted.len().saturating_sub(1));
     sorted.get(place).copied().unwrap_or_default()
 }

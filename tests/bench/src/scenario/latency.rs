@@ -22,6 +22,7 @@ const SHOWN: Kind = Kind::plain("edit to shown on the other side, p50", "ms", ""
 
 pub(crate) async fn play(stage: &Stage, rows: &mut Rows) -> Result<()> {
     let edits = if stage.quick { 20 } else { 200 };
+    let folder = stage.folder.path();
     for contestant in &stage.contestants {
         match latencies(stage, contestant, edits).await {
             Ok((mut shown, mut durable)) => {
@@ -34,15 +35,12 @@ pub(crate) async fn play(stage: &Stage, rows: &mut Rows) -> Result<()> {
             Err(error) => rows.missed(P50, 0, contestant.name, &format!("{error:#}")),
         }
     }
-    let (ping, commit) = (limits::ping(PAUSE).await?, limits::commit(stage.folder.path(), PAUSE).await?);
-    let limit = (ping / 2 + 2 * commit).as_secs_f64() * 1e3;
-    let name = format!(
-        "= ping/2 + 2 commits (ping {:.3} ms, commit {:.3} ms)",
-        ping.as_secs_f64() * 1e3,
-        commit.as_secs_f64() * 1e3
-    );
-    for kind in [P50, P99] {
-        rows.limit(kind, 0, limit, &name);
+    let (paused, at_once) =
+        (limits::edits(folder, PAUSE).await?, limits::edits(folder, Duration::ZERO).await?);
+    for (kind, share) in [(P50, 50), (P99, 99)] {
+        let [paused, at_once] = [&paused, &at_once].map(|edits| percentile(edits, share).as_secs_f64() * 1e3);
+        let name = format!("ping/2 + 2 commits at this pace ({at_once:.2} ms one after the other)");
+        rows.limit(kind, 0, paused, &name);
     }
     Ok(())
 }
