@@ -116,7 +116,8 @@ impl Documents {
         Ok(OpenDocument::new(loaded.map_err(unreadable)?, hold))
     }
 
-    /// On a thread for what takes long. Whoever else is loading it is waited for.
+    /// On a thread for what takes long. Whoever else is loading it is waited for. If it is big, the caller has made sure
+    /// of being alone.
     fn load(
         &self,
         id: ResourceId,
@@ -161,33 +162,34 @@ impl Documents {
         let documents = Arc::clone(self);
         tokio::spawn(async move {
             let granted = turn.await;
-            let is_loaded = granted.as_ref().is_some_and(|granted| granted.hold.slot().opened.initialized());
-            let is_big = takes_in_big(&work.task) || (is_big(size) && !is_loaded);
-            let alone = alone(&documents.big, is_big).await;
-            blocking(alone, move || done(documents.carry_out(id, work, size, granted)));
+            blocking(None, move || {
+                let Some(Granted { hold, worker, under_way }) = granted else {
+                    let outcome = Outcome::Failed("this was closed, or the document dropped".into());
+                    return done(Worked { outcome, hold: None });
+                };
+                let outcome = catch_unwind(AssertUnwindSafe(|| documents.carry_out(id, work, size, &hold)));
+                let outcome = outcome.unwrap_or_else(|_| {
+                    Outcome::Failed("a fault came up while it was being worked on".into())
+                });
+                done(Worked { outcome, hold: Some((hold, under_way)) });
+                // Only now, so that no more threads than workers wait for whoever is told.
+                drop(worker);
+            });
         });
     }
 
-    fn carry_out(&self, id: ResourceId, work: Work, size: Size, granted: Option<Granted>) -> Worked {
-        let Some(Granted { hold, worker, under_way }) = granted else {
-            let outcome = Outcome::Failed("this was closed, or the document dropped".into());
-            return Worked { outcome, hold: None };
-        };
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.outcome(id, work, size, &hold)));
-        let outcome = outcome
-            .unwrap_or_else(|_| Outcome::Failed("a fault came up while it was being worked on".into()));
-        drop(worker);
-        Worked { outcome, hold: Some((hold, under_way)) }
-    }
-
-    fn outcome(&self, id: ResourceId, work: Work, size: Size, hold: &Hold) -> Outcome {
+    /// On a thread for what takes long.
+    fn carry_out(&self, id: ResourceId, work: Work, size: Size, hold: &Hold) -> Outcome {
+        let is_loaded = hold.slot().opened.initialized();
         // Whoever has nothing of a document at rest is sent its rows as they are.
-        if !hold.slot().opened.initialized()
+        if !is_loaded
             && matches!(work.task, Task::Serve(_))
             && let Some(outcome) = self.library.run_stored(id, &work.task)
         {
             return outcome;
         }
+        let is_big = takes_in_big(&work.task) || (is_big(size) && !is_loaded);
+        let _alone = Handle::current().block_on(alone(&self.big, is_big));
         match self.load(id, Arc::clone(&work.access), size, hold.slot()) {
             Ok(opened) => {
                 let is_open = self.table.is_held_by_app(&id);
