@@ -11,7 +11,7 @@ use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use iroh::endpoint::presets;
 use iroh::{Endpoint, RelayMode, TransportAddr};
 use redb::{Database, TableDefinition};
-use tokio::time::sleep;
+use tokio::time::sleep_until;
 
 use crate::protocol::{TEXT, key};
 
@@ -62,7 +62,7 @@ async fn pings(pause: Duration) -> Result<Vec<Duration>> {
     let (mut send, mut receive) = connection.open_bi().await?;
     let mut times = Vec::new();
     for _ in 0..EDITS {
-        sleep(pause).await;
+        sleep_until(tokio::time::Instant::now() + pause).await;
         let mut byte = [7];
         let started = Instant::now();
         send.write_all(&byte).await?;
@@ -80,7 +80,7 @@ async fn commits(folder: &Path, pause: Duration) -> Result<Vec<Duration>> {
     let database = Database::create(folder.join("limit-commit.redb"))?;
     let mut times = Vec::new();
     for number in 0..2 * EDITS {
-        sleep(pause).await;
+        sleep_until(tokio::time::Instant::now() + pause).await;
         let started = Instant::now();
         let transaction = database.begin_write()?;
         let (key, value) = (number.to_be_bytes(), [7; COMMIT_BYTES]);
