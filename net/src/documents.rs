@@ -30,7 +30,7 @@ use katori_core::store::Write;
 use katori_core::wire::Size;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::JoinHandle;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use crate::error::HubError;
@@ -109,10 +109,14 @@ impl Documents {
         }
         let alone = alone(&self.big, is_big(size)).await;
         let documents = Arc::clone(self);
-        // It is held as long as it is being loaded, whether somebody still waits for it or not.
-        let load = move || (documents.load(id, access, size, granted.hold.slot()), granted.hold);
+        // It is held, and alone if it is big, as long as it is being loaded, whether somebody still waits for it or not.
+        let load = move || {
+            let loaded = documents.load(id, access, size, granted.hold.slot());
+            drop(alone);
+            (loaded, granted.hold)
+        };
         let unreadable = |reason: String| HubError::Unreadable { document: id, reason: reason.into() };
-        let (loaded, hold) = blocking(alone, load).await.map_err(|error| unreadable(error.to_string()))?;
+        let (loaded, hold) = spawn_blocking(load).await.map_err(|error| unreadable(error.to_string()))?;
         Ok(OpenDocument::new(loaded.map_err(unreadable)?, hold))
     }
 
@@ -162,7 +166,7 @@ impl Documents {
         let documents = Arc::clone(self);
         tokio::spawn(async move {
             let granted = turn.await;
-            blocking(None, move || {
+            spawn_blocking(move || {
                 let Some(Granted { hold, worker, under_way }) = granted else {
                     let outcome = Outcome::Failed("this was closed, or the document dropped".into());
                     return done(Worked { outcome, hold: None });
@@ -191,10 +195,7 @@ impl Documents {
         let is_big = takes_in_big(&work.task) || (is_big(size) && !is_loaded);
         let _alone = Handle::current().block_on(alone(&self.big, is_big));
         match self.load(id, Arc::clone(&work.access), size, hold.slot()) {
-            Ok(opened) => {
-                let is_open = self.table.is_held_by_app(&id);
-                meter::task(id, work, |work| opened.work(work, is_open))
-            }
+            Ok(opened) => meter::task(id, work, |work| opened.work(work)),
             Err(reason) => Outcome::Failed(reason),
         }
     }
@@ -204,7 +205,7 @@ impl Documents {
         let Some(slot) = self.table.remove(&id) else { return };
         if let Some(opened) = slot.opened.get().cloned() {
             // It may have to wait for an edit to end; the driver must not.
-            tokio::task::spawn_blocking(move || opened.empty(access));
+            spawn_blocking(move || opened.empty(access));
         }
     }
 
@@ -317,20 +318,6 @@ async fn alone(big: &Arc<Semaphore>, is_big: bool) -> Option<OwnedSemaphorePermi
     if is_big { Arc::clone(big).acquire_owned().await.ok() } else { None }
 }
 
-/// Does something on a thread for what takes long. It goes on if nobody waits for it any more, and it is alone until it
-/// ends.
-fn blocking<R: Send + 'static>(
-    alone: Option<OwnedSemaphorePermit>,
-    work: impl FnOnce() -> R + Send + 'static,
-) -> JoinHandle<R> {
-    let work = move || {
-        let result = work();
-        drop(alone);
-        result
-    };
-    tokio::task::spawn_blocking(work)
-}
-
 /// Tasks at the same time.
 fn workers() -> usize {
     available_parallelism().map_or(FEWEST_WORKERS, |processors| processors.get().max(FEWEST_WORKERS))
@@ -340,28 +327,86 @@ fn workers() -> usize {
 mod tests {
     use std::sync::mpsc;
 
-    use katori_acl::DeviceId;
+    use katori_acl::{DeviceId, DeviceKey, Genesis, Record, Registry, ResourceKind};
     use katori_core::document::Batch;
+    use katori_core::identity::Founding;
+    use katori_core::store::Store;
+    use tempfile::TempDir;
+    use tokio::runtime::Runtime;
 
     use super::*;
 
-    #[tokio::test]
-    async fn what_nobody_waits_for_any_more_is_alone_until_it_ends() {
-        let big = Arc::new(Semaphore::new(1));
-        assert!(alone(&big, false).await.is_none());
-        let (begun, has_begun) = mpsc::channel();
-        let (end, may_end) = mpsc::channel::<()>();
-        let permit = alone(&big, true).await;
-        let working = blocking(permit, move || {
-            begun.send(()).unwrap();
-            may_end.recv().unwrap();
+    /// Documents over a store that has none, and who may do what in one.
+    fn documents(folder: &TempDir) -> (Arc<Documents>, Arc<Access>) {
+        let (person_name, device_name) = ("Ana".to_owned(), "laptop".to_owned());
+        let founding = Founding { person_name, device_name, recovery: [0; 32], nonce: [0; 16] };
+        let key = DeviceKey::from_secret([1; 32]);
+        let genesis = |owner| Genesis {
+            kind: ResourceKind::Document,
+            owner,
+            space: None,
+            name: "groceries".to_owned(),
+            nonce: [0; 16],
+            alias: [0; 16],
+            by: key.public(),
+        };
+        let (identity, roster) = Identity::found(key.clone(), founding).unwrap();
+        let genesis = Record::Genesis(genesis(identity.person)).sign(&key).unwrap();
+        let id = ResourceId::from_bytes(*genesis.id().as_bytes());
+        let mut registry = Registry::default();
+        registry.insert(roster);
+        registry.insert(genesis);
+        let store = Store::create(folder.path().join("store"), &[]).unwrap();
+        let (identity, store) = (Arc::new(identity), SharedStore::new(store));
+        let (limits, edits) = (DocumentLimits::default(), Arc::default());
+        let documents = Documents::new(identity, limits, store, BTreeSet::new(), edits, DOCUMENT_MEMORY);
+        (Arc::new(documents), registry.access(id).unwrap())
+    }
+
+    #[test]
+    fn a_big_document_that_nobody_waits_for_any_more_is_alone_until_it_is_loaded() {
+        let (runtime, folder) = (Runtime::new().unwrap(), TempDir::new().unwrap());
+        let _entered = runtime.enter();
+        let (documents, access) = documents(&folder);
+        // Loading goes no further than this.
+        let renewals = documents.library.renewals();
+        let opening = runtime.spawn({
+            let documents = Arc::clone(&documents);
+            let size = Size { changes: BIG.changes + 1, bytes: 0 };
+            async move { documents.open(access.resource, access, size).await.map(drop) }
         });
-        let has_begun = tokio::task::spawn_blocking(move || has_begun.recv().unwrap());
-        has_begun.await.unwrap();
-        drop(working);
-        assert_eq!(big.available_permits(), 0, "it goes on");
-        end.send(()).unwrap();
-        assert!(alone(&big, true).await.is_some());
+        while documents.big.available_permits() > 0 {
+            std::thread::yield_now();
+        }
+        opening.abort();
+        assert!(runtime.block_on(opening).unwrap_err().is_cancelled());
+        assert_eq!((documents.big.available_permits(), documents.status().documents), (0, 1), "it goes on");
+        drop(renewals);
+        assert!(runtime.block_on(alone(&documents.big, true)).is_some());
+    }
+
+    #[test]
+    fn whoever_is_slow_to_be_told_keeps_no_more_threads_than_workers() {
+        let (runtime, folder) = (Runtime::new().unwrap(), TempDir::new().unwrap());
+        let _entered = runtime.enter();
+        let (documents, access) = documents(&folder);
+        let slow = Arc::new(Mutex::new(()));
+        let not_yet = slow.lock().unwrap();
+        let (told, tells) = mpsc::channel();
+        let all = workers() + 3;
+        for number in 0..all {
+            let (told, slow) = (told.clone(), Arc::clone(&slow));
+            let work = Work { number: 0, access: Arc::clone(&access), task: Task::Flush };
+            let id = ResourceId::from_bytes([u8::try_from(number).unwrap(); 32]);
+            documents.work(id, work, Size::default(), move |worked| {
+                told.send(matches!(worked.outcome, Outcome::Done(_))).unwrap();
+                drop(slow.lock());
+            });
+        }
+        assert!(tells.iter().take(workers()).all(|done| done));
+        assert_eq!((documents.status().working, documents.status().waiting), (workers(), 3));
+        drop(not_yet);
+        assert!(tells.iter().take(3).all(|done| done));
     }
 
     #[test]

@@ -187,9 +187,9 @@ impl Opened {
         }
     }
 
-    /// Carries out work. A panic is an outcome like any other. If an app has it open and edits it, its edits do not wait
-    /// for Automerge to take in what others sent.
-    pub(super) fn work(&self, work: Work, is_open: bool) -> Outcome {
+    /// Carries out work. A panic is an outcome like any other. While an app edits the document, its edits do not wait for
+    /// Automerge to take in what others sent.
+    pub(super) fn work(&self, work: Work) -> Outcome {
         let worked = catch_unwind(AssertUnwindSafe(|| {
             // What was heard since this task was given is newer than what the task says.
             let mut state = self.lock_unheard();
@@ -199,7 +199,7 @@ impl Opened {
             if let Task::ForgetOrphans(peers) = &work.task {
                 self.orphans().forget(peers);
             }
-            let outcome = if is_open && state.is_being_edited() {
+            let outcome = if state.is_being_edited() {
                 let outcome;
                 (state, outcome) = self.work_beside_edits(state, work);
                 outcome

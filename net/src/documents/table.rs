@@ -257,11 +257,6 @@ impl Table {
         });
     }
 
-    /// Whether an app has a document open, and may edit it at any moment.
-    pub(super) fn is_held_by_app(&self, id: &ResourceId) -> bool {
-        self.lock().ledger.is_held_by_app(id)
-    }
-
     pub(super) fn status(&self) -> MemoryStatus {
         let inner = self.lock();
         MemoryStatus {

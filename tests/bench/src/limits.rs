@@ -16,8 +16,6 @@ use tokio::time::sleep_until;
 use crate::protocol::{TEXT, key};
 
 const PROTOCOL: &[u8] = b"katori-bench/ping";
-/// Pings, and for each two commits.
-const EDITS: u64 = 200;
 /// About what one edit leaves in a store: a change and a signature over it.
 const COMMIT_BYTES: usize = 400;
 /// Records that come with a document: the one it begins with, and one by which its writer stands behind its content.
@@ -28,11 +26,11 @@ const RECORD_BYTES: usize = 200;
 const DOCUMENT_BYTES: usize = 400;
 const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 
-/// How long an edit takes at the least that comes so much time after the one before: a byte to another iroh endpoint
-/// over loopback, and two commits, one after the other. Processors that have nothing to do fall asleep, and waking them
-/// takes longer than the byte, so this depends on the pause as much as everything else does. Sorted.
-pub(crate) async fn edits(folder: &Path, pause: Duration) -> Result<Vec<Duration>> {
-    let (pings, commits) = (pings(pause).await?, commits(folder, pause).await?);
+/// How long so many edits take at the least, each so much time after the one before: a byte to another iroh endpoint over
+/// loopback, and two commits, one after the other. Processors that have nothing to do fall asleep, and waking them takes
+/// longer than the byte, so this depends on the pause as much as everything else does. Sorted.
+pub(crate) async fn edits(folder: &Path, count: u64, pause: Duration) -> Result<Vec<Duration>> {
+    let (pings, commits) = (pings(count, pause).await?, commits(folder, 2 * count, pause).await?);
     let (pairs, _) = commits.as_chunks();
     let mut edits: Vec<Duration> =
         pings.iter().zip(pairs).map(|(ping, [here, there])| *ping / 2 + *here + *there).collect();
@@ -41,7 +39,7 @@ pub(crate) async fn edits(folder: &Path, pause: Duration) -> Result<Vec<Duration
 }
 
 /// In which time a byte goes to another endpoint and back.
-async fn pings(pause: Duration) -> Result<Vec<Duration>> {
+async fn pings(count: u64, pause: Duration) -> Result<Vec<Duration>> {
     let endpoint = || {
         let builder = Endpoint::builder(presets::Minimal).relay_mode(RelayMode::Disabled);
         builder.alpns(vec![PROTOCOL.to_vec()]).clear_ip_transports().bind_addr("127.0.0.1:0")
@@ -61,7 +59,7 @@ async fn pings(pause: Duration) -> Result<Vec<Duration>> {
     let connection = here.connect(address, PROTOCOL).await?;
     let (mut send, mut receive) = connection.open_bi().await?;
     let mut times = Vec::new();
-    for _ in 0..EDITS {
+    for _ in 0..count {
         sleep_until(tokio::time::Instant::now() + pause).await;
         let mut byte = [7];
         let started = Instant::now();
@@ -76,10 +74,10 @@ async fn pings(pause: Duration) -> Result<Vec<Duration>> {
 }
 
 /// In which time one small row is on the disk.
-async fn commits(folder: &Path, pause: Duration) -> Result<Vec<Duration>> {
+async fn commits(folder: &Path, count: u64, pause: Duration) -> Result<Vec<Duration>> {
     let database = Database::create(folder.join("limit-commit.redb"))?;
     let mut times = Vec::new();
-    for number in 0..2 * EDITS {
+    for number in 0..count {
         sleep_until(tokio::time::Instant::now() + pause).await;
         let started = Instant::now();
         let transaction = database.begin_write()?;

@@ -22,7 +22,6 @@ const SHOWN: Kind = Kind::plain("edit to shown on the other side, p50", "ms", ""
 
 pub(crate) async fn play(stage: &Stage, rows: &mut Rows) -> Result<()> {
     let edits = if stage.quick { 20 } else { 200 };
-    let folder = stage.folder.path();
     for contestant in &stage.contestants {
         match latencies(stage, contestant, edits).await {
             Ok((mut shown, mut durable)) => {
@@ -35,8 +34,9 @@ pub(crate) async fn play(stage: &Stage, rows: &mut Rows) -> Result<()> {
             Err(error) => rows.missed(P50, 0, contestant.name, &format!("{error:#}")),
         }
     }
-    let (paused, at_once) =
-        (limits::edits(folder, PAUSE).await?, limits::edits(folder, Duration::ZERO).await?);
+    let folder = stage.folder.path();
+    let paused = limits::edits(folder, edits, PAUSE).await?;
+    let at_once = limits::edits(folder, edits, Duration::ZERO).await?;
     for (kind, share) in [(P50, 50), (P99, 99)] {
         let [paused, at_once] = [&paused, &at_once].map(|edits| percentile(edits, share).as_secs_f64() * 1e3);
         let name = format!("ping/2 + 2 commits at this pace ({at_once:.2} ms one after the other)");
