@@ -390,8 +390,7 @@ impl Engine {
                     self.schedule_reapply(now, document);
                     self.note_merge(now, document);
                 }
-                let documents: Vec<ResourceId> = self.documents.keys().copied().collect();
-                self.tell_peers(documents);
+                self.tell_all_peers();
                 self.find_expiring();
                 self.schedule(now + EXPIRY_CHECK, Timer::Expiry);
             }

@@ -100,23 +100,36 @@ impl VersionVector {
 
     /// Takes a vector.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut vector = BTreeMap::new();
-        let actors = reader.list("actors", MAX_ACTORS, |reader| {
+        Self::decode_with(reader, |reader| Ok((ChangeHash(reader.array()?), reader.uint()?)))
+    }
+
+    /// The same where tips are written in another way.
+    pub(crate) fn decode_with(
+        reader: &mut Reader<'_>,
+        mut tip: impl FnMut(&mut Reader<'_>) -> Result<(ChangeHash, u64), DecodeError>,
+    ) -> Result<Self, DecodeError> {
+        let not_canonical = |reader: &Reader<'_>| DecodeError::NotCanonical {
+            what: "version vector",
+            offset: reader.offset(),
+        };
+        let mut vector = BTreeMap::<Arc<[u8]>, BTreeMap<ChangeHash, u64>>::new();
+        reader.list("actors", MAX_ACTORS, |reader| {
             let actor: Arc<[u8]> = reader.bytes("actor", MAX_ACTOR_BYTES)?.into();
-            let tips = reader
-                .list("branches", MAX_BRANCHES, |reader| Ok((ChangeHash(reader.array()?), reader.uint()?)))?;
-            Ok((actor, tips))
-        })?;
-        let offset = reader.offset();
-        for (actor, tips) in actors {
-            if vector.last_key_value().is_some_and(|(last, _)| *last >= actor)
-                || tips.is_empty()
-                || !tips.is_sorted_by(|(one, _), (next, _)| one < next)
-            {
-                return Err(DecodeError::NotCanonical { what: "version vector", offset });
+            let mut tips = BTreeMap::new();
+            reader.list("branches", MAX_BRANCHES, |reader| {
+                let (tip, sequence) = tip(reader)?;
+                if tips.last_key_value().is_some_and(|(last, _)| *last >= tip) {
+                    return Err(not_canonical(reader));
+                }
+                tips.insert(tip, sequence);
+                Ok(())
+            })?;
+            if tips.is_empty() || vector.last_key_value().is_some_and(|(last, _)| *last >= actor) {
+                return Err(not_canonical(reader));
             }
-            vector.insert(actor, tips.into_iter().collect());
-        }
+            vector.insert(actor, tips);
+            Ok(())
+        })?;
         Ok(Self(vector))
     }
 }

@@ -27,12 +27,6 @@ struct Entry {
     unpacked: OnceLock<Arc<Unpacked>>,
 }
 
-impl Entry {
-    fn new(id: ResourceId, family: u32, packed: Packed) -> Self {
-        Self { id, family, packed, unpacked: OnceLock::new() }
-    }
-}
-
 impl Keyed for Entry {
     fn id(&self) -> &ResourceId {
         &self.id
@@ -188,37 +182,75 @@ impl Dormant {
     /// Takes in the genesis of a resource that has no other record.
     pub(super) fn insert(&mut self, id: ResourceId, genesis: &VerifiedRecord) {
         let Ok(Some((family, packed))) = Packed::new(genesis.bytes()) else { return };
-        self.begin(family.class).members.insert(id);
-        let entry = Entry::new(id, self.number(family, 1), packed);
         // Who brings it asks for it next.
-        entry.unpacked.get_or_init(|| Arc::new(Unpacked { record: genesis.clone(), set: OnceLock::new() }));
+        let unpacked = Arc::new(Unpacked { record: genesis.clone(), set: OnceLock::new() });
         self.unpacked.fetch_add(1, Ordering::Relaxed);
-        self.entries.insert(entry);
+        self.enter(id, family, packed, OnceLock::from(unpacked));
         if self.unpacked.load(Ordering::Relaxed) > MAX_UNPACKED {
             self.rest();
         }
     }
 
-    /// Takes in many at once, each family in order of the ids.
-    pub(super) fn fill(&mut self, all: impl IntoIterator<Item = (Family, Vec<(ResourceId, Packed)>)>) {
-        let mut entries: Vec<Entry> = self.entries.iter().cloned().collect();
-        for (family, born) in all {
-            if born.is_empty() {
-                continue;
-            }
-            let number = self.number(family, born.len());
-            let members = &mut self.begin(family.class).members;
-            let ids = born.iter().map(|(id, _)| *id);
-            if members.is_empty() {
-                *members = Pages::from_sorted(ids);
-            } else {
-                ids.for_each(|id| members.insert(id));
-            }
-            entries.reserve(born.len());
-            entries.extend(born.into_iter().map(|(id, packed)| Entry::new(id, number, packed)));
+    /// The same from its packed form. It is quickest with many in the order of their ids.
+    pub(super) fn insert_packed(&mut self, id: ResourceId, family: Family, packed: Packed) {
+        self.enter(id, family, packed, OnceLock::new());
+    }
+
+    fn enter(&mut self, id: ResourceId, family: Family, packed: Packed, unpacked: OnceLock<Arc<Unpacked>>) {
+        self.remove(&id);
+        self.begin(family.class).members.insert(id);
+        let entry = Entry { id, family: self.number(family), packed, unpacked };
+        self.entries.insert(entry);
+    }
+
+    /// Takes in all of another.
+    pub(super) fn absorb(&mut self, mut other: Self) {
+        if self.len() < other.len() {
+            std::mem::swap(self, &mut other);
         }
-        entries.sort_by_key(|entry| entry.id);
-        self.entries = Pages::from_sorted(entries);
+        for entry in other.entries.iter() {
+            if let Some(family) = other.family_of(entry) {
+                self.enter(entry.id, *family, entry.packed.clone(), entry.unpacked.clone());
+            }
+        }
+    }
+
+    /// Takes out a resource, and gives back its record.
+    pub(super) fn take(&mut self, id: &ResourceId) -> Option<VerifiedRecord> {
+        let record = self.record(id)?.clone();
+        self.remove(id);
+        Some(record)
+    }
+
+    /// Takes out those of these families.
+    pub(super) fn take_all_of(&mut self, chosen: impl Fn(&Family) -> bool) -> Self {
+        let families: Vec<Family> = self.numbers.keys().filter(|family| chosen(family)).copied().collect();
+        let mut taken = Self::default();
+        if families.len() == self.numbers.len() {
+            std::mem::swap(self, &mut taken);
+            return taken;
+        }
+        for family in families {
+            for id in self.members_of(&family).collect::<Vec<_>>() {
+                if let Some(entry) = self.entries.get(&id) {
+                    taken.insert_packed(id, family, entry.packed.clone());
+                }
+                self.remove(&id);
+            }
+        }
+        taken
+    }
+
+    /// The record of each.
+    pub(super) fn records(&self) -> impl Iterator<Item = VerifiedRecord> {
+        self.entries.iter().filter_map(|entry| {
+            let id = RecordId::from_bytes(*entry.id.as_bytes());
+            entry.packed.unpack(id, self.family_of(entry)?).ok()
+        })
+    }
+
+    fn len(&self) -> usize {
+        self.families.iter().map(|numbered| numbered.count).sum()
     }
 
     fn begin(&mut self, class: AccessClass) -> &mut Class {
@@ -228,16 +260,16 @@ impl Dormant {
         self.classes.entry(class).or_default()
     }
 
-    /// Counts so many more of a family, and says its number.
-    fn number(&mut self, family: Family, more: usize) -> u32 {
+    /// Counts one more of a family, and says its number.
+    fn number(&mut self, family: Family) -> u32 {
         let next = || u32::try_from(self.families.len()).unwrap_or(u32::MAX);
         let number =
             *self.numbers.entry(family).or_insert_with(|| self.free.pop_first().unwrap_or_else(next));
         let at = usize::try_from(number).unwrap_or(usize::MAX);
         match self.families.get_mut(at) {
-            Some(numbered) if numbered.family == family => numbered.count += more,
-            Some(numbered) => *numbered = Numbered { family, count: more },
-            None => self.families.push(Numbered { family, count: more }),
+            Some(numbered) if numbered.family == family => numbered.count += 1,
+            Some(numbered) => *numbered = Numbered { family, count: 1 },
+            None => self.families.push(Numbered { family, count: 1 }),
         }
         number
     }

@@ -7,35 +7,32 @@
 //! Most of what is stored are documents of which there is nothing but the genesis. Those are not even read as
 //! records, but packed at once, and judged together with all that have the same owner, space and device.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Registry;
+use super::dormant::Dormant;
 use super::waiting::{Waiting, builds_on};
 use crate::ids::{RecordId, ResourceId};
-use crate::records::{
-    Family, Packed, Record, RecordError, ResourceKind, Subject, UnverifiedRecord, VerifiedRecord,
-};
-
-/// Geneses that are not read yet, by what they have in common.
-type Births = BTreeMap<Family, Vec<(ResourceId, Packed)>>;
+use crate::records::{Packed, Record, RecordError, ResourceKind, Subject, UnverifiedRecord, VerifiedRecord};
 
 /// The bytes of records as this device stored them, on their way to [`Registry::load_stored`].
 #[derive(Debug, Default)]
 pub struct StoredRecords {
-    births: Births,
+    /// Geneses, not judged yet.
+    births: Dormant,
     records: Vec<VerifiedRecord>,
 }
 
 impl StoredRecords {
-    /// Adds one. Neither ids nor signatures are looked at again: see [`UnverifiedRecord::trusted`].
+    /// Adds one, quickest in the order of the ids. Neither ids nor signatures are looked at again: see
+    /// [`UnverifiedRecord::trusted`].
     ///
     /// # Errors
     /// If these bytes are no record.
     pub fn add(&mut self, id: RecordId, bytes: &[u8]) -> Result<(), RecordError> {
         match Packed::new(bytes)? {
             Some((family, packed)) => {
-                let id = ResourceId::from_bytes(*id.as_bytes());
-                self.births.entry(family).or_default().push((id, packed));
+                self.births.insert_packed(ResourceId::from_bytes(*id.as_bytes()), family, packed);
             }
             None => self.records.push(UnverifiedRecord::decode(bytes)?.trusted()),
         }
@@ -48,29 +45,24 @@ impl Registry {
     /// damaged or written by another version. Nothing counts as changed by it.
     #[must_use]
     pub fn load(records: Vec<VerifiedRecord>) -> (Self, Vec<RecordId>) {
-        Self::read_back(records, Births::new())
+        Self::read_back(records, Dormant::default())
     }
 
     /// The same from what this device stored.
-    ///
-    /// # Errors
-    /// If some of it is no record.
-    pub fn load_stored(stored: StoredRecords) -> Result<(Self, Vec<RecordId>), RecordError> {
+    #[must_use]
+    pub fn load_stored(stored: StoredRecords) -> (Self, Vec<RecordId>) {
         let StoredRecords { mut births, mut records } = stored;
         let subjects: BTreeSet<Subject> = records.iter().map(VerifiedRecord::subject).collect();
-        for (family, births) in &mut births {
-            births.sort_by_key(|(id, _)| *id);
-            births.dedup_by_key(|(id, _)| *id);
-            let has_others = |id: &ResourceId| subjects.contains(&Subject::Resource(*id));
-            for (id, packed) in births.extract_if(.., |(id, _)| has_others(id)) {
-                records.push(packed.unpack(Subject::Resource(id).genesis(), family)?);
+        for subject in subjects {
+            if let Subject::Resource(id) = subject {
+                records.extend(births.take(&id));
             }
         }
-        Ok(Self::read_back(records, births))
+        Self::read_back(records, births)
     }
 
     /// `births` are of resources that have no other records.
-    fn read_back(mut records: Vec<VerifiedRecord>, births: Births) -> (Self, Vec<RecordId>) {
+    fn read_back(mut records: Vec<VerifiedRecord>, mut births: Dormant) -> (Self, Vec<RecordId>) {
         let mut registry = Self { waiting: Waiting::unbounded(), ..Self::default() };
         let mut ids: Vec<RecordId> = records.iter().map(VerifiedRecord::id).collect();
         // The last is taken first.
@@ -78,11 +70,10 @@ impl Registry {
         let rosters = records.partition_point(|record| turn(record.record()) > LAST_OF_ROSTERS);
         let on_rosters = records.split_off(rosters);
         registry.settle_all(on_rosters);
-        let (spaces, others): (Births, Births) =
-            births.into_iter().partition(|(family, _)| family.class.kind == ResourceKind::Space);
+        let spaces = births.take_all_of(|family| family.class.kind == ResourceKind::Space);
         let mut late = registry.take_births(spaces);
         registry.settle_all(records);
-        late.extend(registry.take_births(others));
+        late.extend(registry.take_births(births));
         ids.extend(late.iter().map(VerifiedRecord::id));
         registry.settle_all(late);
         registry.waiting = Waiting::default();
@@ -99,16 +90,10 @@ impl Registry {
     }
 
     /// Takes in those geneses that are worth storing as things stand, and gives back the others, read.
-    fn take_births(&mut self, births: Births) -> Vec<VerifiedRecord> {
-        let holds = |family: &Family| self.judge_genesis(family.class, family.by).is_ok();
-        let (taken, others): (Births, Births) = births.into_iter().partition(|(family, _)| holds(family));
-        self.dormant.fill(taken);
-        let read = |(family, births): (Family, Vec<(ResourceId, Packed)>)| {
-            births
-                .into_iter()
-                .filter_map(move |(id, packed)| packed.unpack(Subject::Resource(id).genesis(), &family).ok())
-        };
-        others.into_iter().flat_map(read).collect()
+    fn take_births(&mut self, mut births: Dormant) -> Vec<VerifiedRecord> {
+        let others = births.take_all_of(|family| self.judge_genesis(family.class, family.by).is_err());
+        self.dormant.absorb(births);
+        others.records().collect()
     }
 }
 

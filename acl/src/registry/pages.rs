@@ -36,23 +36,14 @@ impl<T> Default for Pages<T> {
 }
 
 impl<T: Keyed + Clone> Pages<T> {
-    /// Takes entries that come in order.
-    pub(super) fn from_sorted(entries: impl IntoIterator<Item = T>) -> Self {
-        let mut entries = entries.into_iter();
-        let mut pages = Vec::new();
-        loop {
-            let mut page = Vec::with_capacity(PAGE);
-            page.extend(entries.by_ref().take(PAGE));
-            if page.is_empty() {
-                return Self(pages);
-            }
-            page.shrink_to_fit();
-            pages.push(Arc::new(page));
-        }
-    }
-
     /// The page on which an id stands, or would, and where.
     fn place(&self, id: &ResourceId) -> (usize, Result<usize, usize>) {
+        // What comes in order stands after everything.
+        if let Some(page) = self.0.last()
+            && page.last().is_some_and(|last| last.id() < id)
+        {
+            return (self.0.len() - 1, Err(page.len()));
+        }
         let after = self.0.partition_point(|page| page.first().is_some_and(|first| first.id() <= id));
         let at = after.saturating_sub(1);
         let within = self.0.get(at).map_or(Err(0), |page| page.binary_search_by(|entry| entry.id().cmp(id)));
@@ -83,8 +74,13 @@ impl<T: Keyed + Clone> Pages<T> {
                 }
                 page.insert(within, entry);
             }
-            // What comes in order leaves full pages behind.
-            Err(within) if within == page.len() => self.0.insert(at + 1, Arc::new(vec![entry])),
+            // What comes in order leaves full pages behind, and the next will be full as well.
+            Err(within) if within == page.len() => {
+                let last = at + 1 == self.0.len();
+                let mut next = Vec::with_capacity(if last { PAGE } else { STEP });
+                next.push(entry);
+                self.0.insert(at + 1, Arc::new(next));
+            }
             Err(within) => {
                 let mut rest = page.split_off(PAGE / 2);
                 page.shrink_to(PAGE / 2 + STEP);
@@ -151,7 +147,12 @@ mod tests {
         }
         assert!(pages.iter().eq(&set));
         assert!((0..4000).all(|number| pages.get(&id(number)).is_some() == set.contains(&id(number))));
-        assert!(Pages::from_sorted(set.iter().copied()).iter().eq(&set));
+        let mut in_order = Pages::default();
+        for id in &set {
+            in_order.insert(*id);
+        }
+        assert!(in_order.iter().eq(&set));
+        assert_eq!(in_order.0.len(), set.len().div_ceil(PAGE), "what comes in order fills its pages");
         for one in &set {
             assert_eq!(pages.remove(one), Some(*one));
         }
@@ -160,11 +161,12 @@ mod tests {
 
     #[test]
     fn a_clone_shares_what_neither_changes() {
-        let mut pages = Pages::from_sorted((0..4 * PAGE).map(|number| {
+        let mut pages = Pages::default();
+        for number in 0..4 * PAGE {
             let mut bytes = [0; 32];
             bytes[..4].copy_from_slice(&u32::try_from(number).unwrap_or_default().to_be_bytes());
-            ResourceId::from_bytes(bytes)
-        }));
+            pages.insert(ResourceId::from_bytes(bytes));
+        }
         let clone = pages.clone();
         let first = *pages.iter().next().unwrap();
         pages.remove(&first);

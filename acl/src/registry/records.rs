@@ -60,6 +60,11 @@ impl Registry {
         })
     }
 
+    /// The documents, spaces and shelves of which more may be stored than their genesis, in order: a few of many.
+    pub fn beyond_genesis(&self) -> impl Iterator<Item = ResourceId> {
+        self.resources.keys().copied()
+    }
+
     /// The persons and groups of which something is stored, in order.
     pub fn known_rosters(&self) -> impl Iterator<Item = PersonId> {
         self.subjects.keys().map_while(|subject| match subject {

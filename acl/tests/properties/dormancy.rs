@@ -151,7 +151,7 @@ proptest! {
         let changes = plain.take_changes();
         prop_assert_eq!(&awake.take_changes(), &changes);
         prop_assert_eq!(&resting.take_changes(), &changes);
-        let (loaded, left) = Registry::load_stored(rows(&resting)).unwrap();
+        let (loaded, left) = Registry::load_stored(rows(&resting));
         prop_assert_eq!(left, []);
         prop_assert_eq!(&all_answers(&world, &loaded), &expected);
 

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use katori_acl::{DeviceId, ResourceId, ResourceKind, Rights, Role, Subject};
+use katori_acl::{DeviceId, Registry, ResourceId, ResourceKind, Rights, Role, Subject};
 
+use super::held::DocumentState;
 use super::rows::receipt_row;
 use super::{Action, CloseReason, Engine, Event, Standing};
 use crate::time::Timestamp;
@@ -25,6 +26,14 @@ pub(super) struct Acquaintances {
 }
 
 impl Acquaintances {
+    /// Notes whom a document lets in now.
+    fn meet(&mut self, registry: &Registry, document: ResourceId, state: &mut DocumentState) {
+        let access = Some(document).filter(|_| state.standing.has_records());
+        let access = access.and_then(|document| registry.rights(document));
+        // Those with whom something was shared once may still bring something new.
+        self.note(&mut state.circle, access, state.standing == Standing::Left);
+    }
+
     /// Notes whom a document lets in, in place of what was noted before: nobody if its grants are not answered for here, and nobody now if it was left.
     fn note(&mut self, of: &mut Option<Arc<Circle>>, access: Option<&Arc<Rights>>, left: bool) {
         let circle = access.map(|access| match &self.last {
@@ -258,15 +267,22 @@ impl Engine {
     /// that.
     pub(super) fn tell_peers(&mut self, documents: impl IntoIterator<Item = ResourceId>) {
         for document in documents {
-            let standing = self.standing(document);
-            // Those with whom something was shared once may still bring something new.
-            let left = standing == Standing::Left;
-            let access = Some(document).filter(|_| standing.has_records());
-            let access = access.and_then(|document| self.registry.rights(document));
             if let Some(state) = self.documents.get_mut(&document) {
-                self.acquaintances.note(&mut state.circle, access, left);
+                self.acquaintances.meet(&self.registry, document, state);
             }
         }
+        self.tell_who_is_known();
+    }
+
+    /// The same for all documents, at the start.
+    pub(super) fn tell_all_peers(&mut self) {
+        for (document, state) in &mut self.documents {
+            self.acquaintances.meet(&self.registry, *document, state);
+        }
+        self.tell_who_is_known();
+    }
+
+    fn tell_who_is_known(&mut self) {
         let own = self.registry.roster(self.me.person);
         let mut wanted: BTreeSet<DeviceId> =
             own.iter().flat_map(|roster| roster.devices.keys().copied()).collect();

@@ -551,14 +551,10 @@ impl Engine {
 
     /// The same for everything that is stored.
     pub(super) fn find_expiring(&mut self) {
-        let subjects: Vec<Subject> = self.registry.subjects().collect();
-        for subject in subjects {
-            // One of a class has no grants of its own.
-            if let Subject::Resource(id) = subject
-                && self.registry.class_of(id).is_none()
-            {
-                self.note_expiring(self.registry.record_ids(&subject));
-            }
+        // Others have no grants of their own.
+        let resources: Vec<ResourceId> = self.registry.beyond_genesis().collect();
+        for resource in resources {
+            self.note_expiring(self.registry.record_ids(&Subject::Resource(resource)));
         }
     }
 }
