@@ -9,7 +9,8 @@
 //!
 //! What is slow is an action: work on a document ([`Task`]) runs on a worker, one task for a document at a time,
 //! so that documents never wait for each other. A document's next task begins when the writes of the last one
-//! are durable, so nothing is offered to a peer before that, and everything that came meanwhile is done in one.
+//! are durable, so nothing is offered to a peer before that, and everything that came meanwhile is done in one. Only
+//! what peers are to be sent is worked out while the disk is busy; it leaves when the disk is done.
 //!
 //! A driver of one device, with a store in memory and no network:
 //!
@@ -83,6 +84,7 @@ mod open_invite;
 mod peer;
 mod resting;
 mod rows;
+mod serving;
 mod session;
 mod standing;
 mod task;
@@ -411,7 +413,7 @@ impl Engine {
             Input::Command { id, command } => self.command(now, id, command),
         }
         self.take_steps(now);
-        self.end_input();
+        self.end_input(now);
     }
 
     /// The next action, in the order in which they are to be carried out.

@@ -69,22 +69,22 @@ fn a_commit_begins_at_once_and_what_comes_meanwhile_shares_the_next() {
 fn what_gathers_is_stored_together_and_acknowledged_after_that() {
     let mut engine = engine();
     engine.gather_commits();
-    engine.begin_commit();
+    engine.begin_commit(Timestamp(3));
     assert_eq!(actions(&mut engine), [], "there is nothing to store");
     create(&mut engine, 1);
     for number in 2..=3 {
         block(&mut engine, number);
         assert_eq!((actions(&mut engine), engine.gathered()), (vec![], usize::try_from(number).unwrap()));
     }
-    engine.begin_commit();
+    engine.begin_commit(Timestamp(3));
     assert_eq!((actions(&mut engine), engine.gathered()), (vec![Ok((CommitId(1), 1))], 0));
     block(&mut engine, 4);
-    engine.begin_commit();
+    engine.begin_commit(Timestamp(3));
     assert_eq!((actions(&mut engine), engine.gathered()), (vec![], 0), "one is under way");
     engine.handle(Timestamp(4), Input::Stored { commit: CommitId(1) });
     let mut answered = actions(&mut engine);
     assert_eq!(answered.first(), Some(&Err(CommandId(1))));
-    engine.begin_commit();
+    engine.begin_commit(Timestamp(3));
     assert_eq!(actions(&mut engine), [Ok((CommitId(2), 0))]);
     engine.handle(Timestamp(5), Input::Stored { commit: CommitId(2) });
     answered.extend(actions(&mut engine));

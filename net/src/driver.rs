@@ -405,7 +405,7 @@ impl Driver {
     /// Begins a commit if its time has come.
     fn begin_commit(&mut self, others: bool) {
         if self.gathering.is_over(Instant::now(), self.engine.gathered(), others) {
-            self.engine.begin_commit();
+            self.engine.begin_commit(self.clock.now());
             self.carry_out_all();
         }
     }

@@ -84,7 +84,7 @@ impl Engine {
     }
 
     /// Ends what the present input led to.
-    pub(super) fn end_input(&mut self) {
+    pub(super) fn end_input(&mut self, now: Timestamp) {
         let group = std::mem::take(&mut self.commits.open);
         if let Some(error) = &self.failed {
             // Nothing is stored any more: whoever waits is told, and nothing is kept for later.
@@ -101,12 +101,13 @@ impl Engine {
             self.commits.waiting.push_back(group);
         }
         if !self.commits.gathers {
-            self.begin_commit();
+            self.begin_commit(now);
         }
     }
 
-    /// Begins the next commit, if none is under way and something waits for one.
-    pub fn begin_commit(&mut self) {
+    /// Begins the next commit, if none is under way and something waits for one. What peers are to be told of it is
+    /// made ready meanwhile.
+    pub fn begin_commit(&mut self, now: Timestamp) {
         if self.commits.in_flight.is_some() {
             return;
         }
@@ -122,15 +123,21 @@ impl Engine {
         }
         self.commits.next += 1;
         let commit = CommitId(self.commits.next);
-        self.commits.in_flight = Some((commit, together.after));
         self.act(Action::Persist { commit, writes: together.writes });
+        for after in &together.after {
+            if let After::Document(document) = after {
+                self.serve_ahead(now, *document);
+            }
+        }
+        self.commits.in_flight = Some((commit, together.after));
     }
 
     pub(super) fn stored(&mut self, now: Timestamp, commit: CommitId) {
         let Some((_, after)) = self.commits.in_flight.take_if(|(id, _)| *id == commit) else { return };
+        let mut ready = Vec::new();
         for after in after {
             match after {
-                After::Document(document) => self.document_stored(now, document),
+                After::Document(document) => ready.extend(self.document_stored(now, document)),
                 After::Access => self.access_stored(now),
                 After::Reply(id, answer) => self.act(Action::Reply { id, result: Ok(*answer) }),
                 After::Receipt(document, peer) => self.send_receipt(now, document, peer),
@@ -142,6 +149,10 @@ impl Engine {
                     self.act(Action::Notify(Event::Durable { document, number }));
                 }
             }
+        }
+        // Records that are durable now are sent before the changes that rest on them.
+        for (document, number, outcome) in ready {
+            self.worked(now, document, number, outcome);
         }
     }
 

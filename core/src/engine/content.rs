@@ -6,12 +6,12 @@ use automerge::ChangeHash;
 use katori_acl::{DeviceId, ResourceId, ResourceKind, Subject};
 
 use super::commit::After;
+use super::serving::{Ahead, serve};
 use super::{
     Action, Answer, CommandError, CommandId, Engine, Event, HIGH_WATER, Outcome, Standing, Task, Work,
 };
-use crate::document::{Batch, Done, IngestReport, Peer, Summary, Turn, Want};
+use crate::document::{Batch, Done, IngestReport, Peer, Summary, Turn};
 use crate::time::Timestamp;
-use crate::wire::Frame;
 
 /// How far a document's present step is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -40,6 +40,7 @@ pub(super) enum Kind {
 #[expect(clippy::struct_excessive_bools, reason = "each says that one thing waits")]
 pub(super) struct Held {
     pub(super) phase: Phase,
+    pub(super) ahead: Option<Ahead>,
     /// Access has changed; these vouches came with the change.
     pub(super) reevaluate: Option<Vec<Vec<u8>>>,
     /// Local edits want a flush.
@@ -71,6 +72,7 @@ impl Held {
     /// Nothing at all.
     pub(super) const NOTHING: Self = Self {
         phase: Phase::Idle,
+        ahead: None,
         reevaluate: None,
         dirty: false,
         commands: Vec::new(),
@@ -138,14 +140,7 @@ impl Engine {
             let peers = std::mem::take(&mut held.forget_orphans);
             (Kind::Serve, Task::ForgetOrphans(peers))
         } else if !wants.is_empty() && (!held.dirty || held.hand_over.is_empty()) {
-            for want in &wants {
-                held.serve.remove(&want.peer);
-                held.hand_over.remove(&want.peer);
-                if let Some(session) = self.sessions.get_mut(&want.peer) {
-                    session.note_serving(document);
-                }
-            }
-            (Kind::Serve, Task::Serve(wants))
+            (Kind::Serve, serve(held, &mut self.sessions, document, wants))
         } else if !held.commands.is_empty() {
             let (id, task) = held.commands.remove(0);
             (Kind::Command(id), task)
@@ -170,53 +165,6 @@ impl Engine {
         self.act(Action::Work { document, work: Work { number, access, task } });
     }
 
-    /// Notes which peers are to be served when their queues are shorter.
-    fn put_aside(&mut self, document: ResourceId) {
-        let Some(state) = self.documents.get(&document) else { return };
-        for peer in state.work.serve.union(&state.work.hand_over) {
-            if let Some(session) = self.sessions.get_mut(peer)
-                && session.queued >= HIGH_WATER
-            {
-                session.put_aside.insert(document);
-            }
-        }
-    }
-
-    /// The peers that are to be sent something of a document now: they may have it, they said what they have,
-    /// they lack something, and their queue is not full.
-    fn wants(&self, now: Timestamp, document: ResourceId) -> Vec<Want> {
-        let Some(state) = self.documents.get(&document) else { return Vec::new() };
-        let mut wants = Vec::new();
-        for peer in state.work.serve.union(&state.work.hand_over) {
-            let Some(session) = self.sessions.get(peer) else { continue };
-            if session.queued >= HIGH_WATER {
-                continue;
-            }
-            if state.work.hand_over.contains(peer) && self.is_departing(now, document, peer) {
-                let receipt = self.receipts.get(&(document, *peer)).cloned().unwrap_or_default();
-                let known = session.known(&document).cloned().unwrap_or_default();
-                wants.push(Want { peer: *peer, known, receipt, own_only: true, is_ahead: false });
-            } else if let Some(known) = session.known(&document)
-                && self.may_read(now, document, peer)
-                && !state.summary.is_known_to(known)
-            {
-                // An old receipt is not asked: the peer may have put the document away since, or be a restored copy.
-                let is_ahead = !state.summary.version.reaches(&known.version);
-                let (known, receipt) = (known.clone(), Vec::new());
-                wants.push(Want { peer: *peer, known, receipt, own_only: false, is_ahead });
-            }
-        }
-        wants
-    }
-
-    /// Marks a peer to be sent what it lacks.
-    pub(super) fn serve_one(&mut self, now: Timestamp, document: ResourceId, peer: DeviceId) {
-        if let Some(state) = self.documents.get_mut(&document) {
-            state.work.serve.insert(peer);
-        }
-        self.advance(now, document);
-    }
-
     /// Notes whether what a peer has of a document is durable here.
     pub(super) fn note_progress(&mut self, peer: DeviceId, document: ResourceId) {
         if let Some(state) = self.documents.get(&document)
@@ -227,22 +175,12 @@ impl Engine {
         }
     }
 
-    /// Marks every peer that follows a document live.
-    pub(super) fn serve_followers(&mut self, now: Timestamp, document: ResourceId) {
-        let followers: Vec<DeviceId> = self
-            .sessions
-            .iter()
-            .filter(|(_, session)| session.known(&document).is_some())
-            .map(|(peer, _)| *peer)
-            .collect();
-        if let Some(state) = self.documents.get_mut(&document) {
-            state.work.serve.extend(followers);
-        }
-        self.advance(now, document);
-    }
-
     pub(super) fn worked(&mut self, now: Timestamp, document: ResourceId, number: u64, outcome: Outcome) {
         let Some(state) = self.documents.get_mut(&document) else { return };
+        if let Some(ahead) = state.work.ahead.as_mut().filter(|ahead| ahead.number == number) {
+            ahead.outcome = Some(outcome);
+            return;
+        }
         // Work that was under way when a document was let go is nobody's any more.
         let Phase::Working(kind, expected) = state.work.phase else { return };
         if number != expected {
@@ -393,10 +331,21 @@ impl Engine {
         }
     }
 
-    /// The step of a document is durable: peers may be told, and the next begins.
-    pub(super) fn document_stored(&mut self, now: Timestamp, document: ResourceId) {
+    /// The step of a document is durable: peers may be told, and the next begins. Returns what peers are to be told, if
+    /// that is ready.
+    #[must_use]
+    pub(super) fn document_stored(
+        &mut self,
+        now: Timestamp,
+        document: ResourceId,
+    ) -> Option<(ResourceId, u64, Outcome)> {
+        let mut ready = None;
         if let Some(state) = self.documents.get_mut(&document) {
             state.work.phase = Phase::Idle;
+            if let Some(Ahead { number, outcome }) = state.work.ahead.take() {
+                state.work.phase = Phase::Working(Kind::Serve, number);
+                ready = outcome.map(|outcome| (document, number, outcome));
+            }
             for peer in std::mem::take(&mut state.work.tell_version) {
                 self.send_version(now, peer, document);
             }
@@ -408,63 +357,7 @@ impl Engine {
             self.note_progress(peer, document);
             self.note_settled(peer);
         }
-    }
-
-    fn send_served(&mut self, now: Timestamp, document: ResourceId, served: crate::document::Served) {
-        let Some(peer) = served.to else { return };
-        // The role may have been lost while this was made ready.
-        let may = if served.own_only {
-            self.is_departing(now, document, &peer)
-        } else {
-            self.may_read(now, document, &peer)
-        };
-        let session = self.sessions.get(&peer);
-        let is_current = session.is_some_and(|session| session.is_being_served(&document)) || served.own_only;
-        if !may || !is_current {
-            // What the peer has is asked anew, and it may not have kept what was sent before.
-            return;
-        }
-        let is_to_hear = self.sessions.get_mut(&peer).and_then(|session| session.take_covered(&document));
-        let is_empty = served.pack.is_none() && served.vouches.is_empty();
-        // Of what comes in several frames the other side must know how much there is, to tell when it has it.
-        let says_so = served.has_all && !is_empty && !served.more;
-        if is_to_hear.is_some() && !says_so {
-            // It waits to hear what is here, and has a branch that is not, or lacks nothing after all.
-            self.send_version(now, peer, document);
-        }
-        if !is_empty {
-            let vouches = served.vouches.into_iter().map(|(_, bytes)| bytes).collect();
-            let has_all_but = is_to_hear.filter(|_| says_so);
-            let (pack, more) = (served.pack, served.more);
-            self.send(peer, &Frame::Changes { document, pack, vouches, more, has_all_but });
-        }
-        if let Some(session) = self.sessions.get_mut(&peer) {
-            if let Some(known) = session.known_mut(&document) {
-                // The peer may have sent something since this was made ready.
-                known.version.merge(&served.then.version);
-                known.vouches.extend(served.then.vouches);
-            } else if served.more && served.own_only {
-                *session.follow(document) = served.then;
-            }
-        }
-        if served.own_only && !served.more {
-            let sent = self.sessions.get_mut(&peer).is_none_or(|session| {
-                session.handed_over.insert(document);
-                session.queued == 0
-            });
-            if sent {
-                self.departed(now, document, peer);
-            }
-        }
-        if served.more
-            && let Some(state) = self.documents.get_mut(&document)
-        {
-            if served.own_only {
-                state.work.hand_over.insert(peer);
-            } else {
-                state.work.serve.insert(peer);
-            }
-        }
+        ready
     }
 
     /// What a lost role left unsent has been handed over: the document is kept, and synced no more.

@@ -260,6 +260,35 @@ fn nothing_is_offered_before_it_is_durable() {
 }
 
 #[test]
+fn what_is_stored_is_sent_at_once_and_not_before() {
+    // What a peer lacks is worked out while the disk is busy. Mostly that is done before the disk is.
+    let mut at_once = 0;
+    for seed in 0..100 {
+        let (mut world, olga, ben, document) = shared(seed);
+        world.connect(olga, ben);
+        world.run();
+        world.clear_traffic();
+        world.edit(olga, document, "key");
+        let head = world.device(olga).heads(document)[0];
+        loop {
+            world.run_some(1);
+            let is_sent = changes_crossed(&world, olga, ben).contains(&head);
+            let stored = Summary::read(&world.device(olga).store, &document).expect("its row reads");
+            let is_stored = stored.is_some_and(|stored| stored.version.contains(&head));
+            assert!(is_stored || !is_sent, "seed {seed}");
+            if is_stored {
+                at_once += usize::from(is_sent);
+                break;
+            }
+        }
+        world.run();
+        assert_eq!(world.keys(ben, document), ["key"], "seed {seed}");
+        assert_eq!(changes_crossed(&world, olga, ben), [head], "seed {seed}");
+    }
+    assert!(at_once > 50, "{at_once} of 100");
+}
+
+#[test]
 fn what_was_announced_as_durable_survives_a_crash() {
     for seed in 100..160 {
         let (mut world, olga, _, document) = shared(seed);
