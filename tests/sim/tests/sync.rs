@@ -289,6 +289,23 @@ fn what_is_stored_is_sent_at_once_and_not_before() {
 }
 
 #[test]
+fn a_document_knows_of_a_grant_that_was_made_while_it_was_being_stored() {
+    for seed in 0..200 {
+        let (mut world, olga, ben, document) = shared(seed);
+        let carl = world.person("carl", 1)[0];
+        let phone = world.device(carl).id();
+        world.connect(olga, ben);
+        world.run();
+        world.edit(olga, document, "key");
+        world.run_some(seed % 6);
+        world.grant(olga, document, carl, Role::Write);
+        world.run();
+        let known = world.device(olga).document(document).access();
+        assert_eq!(known.role_of_device(&phone), Some(Role::Write), "seed {seed}");
+    }
+}
+
+#[test]
 fn what_was_announced_as_durable_survives_a_crash() {
     for seed in 100..160 {
         let (mut world, olga, _, document) = shared(seed);
