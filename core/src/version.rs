@@ -91,22 +91,30 @@ impl VersionVector {
 
     /// Appends the vector.
     pub fn encode(&self, writer: &mut Writer) {
+        self.encode_with(writer, |writer, tip| {
+            writer.raw(&tip.0);
+        });
+    }
+
+    /// The same with tips written in another way.
+    pub(crate) fn encode_with(&self, writer: &mut Writer, mut write: impl FnMut(&mut Writer, &ChangeHash)) {
         writer.list(&self.0, |writer, (actor, tips)| {
             writer.bytes(actor).list(tips, |writer, (tip, sequence)| {
-                writer.raw(&tip.0).uint(*sequence);
+                write(writer, tip);
+                writer.uint(*sequence);
             });
         });
     }
 
     /// Takes a vector.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Self::decode_with(reader, |reader| Ok((ChangeHash(reader.array()?), reader.uint()?)))
+        Self::decode_with(reader, |reader| reader.array().map(ChangeHash))
     }
 
-    /// The same where tips are written in another way.
+    /// The same where tips were written in another way.
     pub(crate) fn decode_with(
         reader: &mut Reader<'_>,
-        mut tip: impl FnMut(&mut Reader<'_>) -> Result<(ChangeHash, u64), DecodeError>,
+        mut read: impl FnMut(&mut Reader<'_>) -> Result<ChangeHash, DecodeError>,
     ) -> Result<Self, DecodeError> {
         let not_canonical = |reader: &Reader<'_>| DecodeError::NotCanonical {
             what: "version vector",
@@ -117,7 +125,7 @@ impl VersionVector {
             let actor: Arc<[u8]> = reader.bytes("actor", MAX_ACTOR_BYTES)?.into();
             let mut tips = BTreeMap::new();
             reader.list("branches", MAX_BRANCHES, |reader| {
-                let (tip, sequence) = tip(reader)?;
+                let (tip, sequence) = (read(reader)?, reader.uint()?);
                 if tips.last_key_value().is_some_and(|(last, _)| *last >= tip) {
                     return Err(not_canonical(reader));
                 }

@@ -241,14 +241,6 @@ impl Dormant {
         taken
     }
 
-    /// The record of each.
-    pub(super) fn records(&self) -> impl Iterator<Item = VerifiedRecord> {
-        self.entries.iter().filter_map(|entry| {
-            let id = RecordId::from_bytes(*entry.id.as_bytes());
-            entry.packed.unpack(id, self.family_of(entry)?).ok()
-        })
-    }
-
     fn len(&self) -> usize {
         self.families.iter().map(|numbered| numbered.count).sum()
     }

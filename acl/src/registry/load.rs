@@ -93,7 +93,7 @@ impl Registry {
     fn take_births(&mut self, mut births: Dormant) -> Vec<VerifiedRecord> {
         let others = births.take_all_of(|family| self.judge_genesis(family.class, family.by).is_err());
         self.dormant.absorb(births);
-        others.records().collect()
+        others.ids().filter_map(|id| others.record(&id).cloned()).collect()
     }
 }
 

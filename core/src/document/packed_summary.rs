@@ -34,16 +34,12 @@ pub(crate) fn pack_summary(summary: &Summary) -> Box<[u8]> {
     if !same {
         heads(&mut writer, &summary.heads);
     }
-    let version: Vec<_> = summary.version.iter().collect();
-    writer.list(version, |writer, (actor, tips)| {
-        writer.bytes(actor).list(tips.collect::<Vec<_>>(), |writer, (sequence, tip)| {
-            // Mostly an actor's last change is a head.
-            match summary.stored_heads.binary_search(tip) {
-                Ok(head) => writer.uint(1 + head as u64),
-                Err(_) => writer.uint(0).raw(&tip.0),
-            };
-            writer.uint(sequence);
-        });
+    summary.version.encode_with(&mut writer, |writer, tip| {
+        // Mostly an actor's last change is a head.
+        match summary.stored_heads.binary_search(tip) {
+            Ok(head) => writer.uint(1 + head as u64),
+            Err(_) => writer.uint(0).raw(&tip.0),
+        };
     });
     writer.list(&summary.vouches, |writer, id| id.encode(writer));
     writer.uint(summary.changes).uint(summary.bytes).uint(summary.held).uint(summary.forks);
@@ -72,11 +68,10 @@ fn read(reader: &mut Reader<'_>) -> Result<Summary, DecodeError> {
     let stored_heads = heads(reader)?;
     let shown = if reader.byte()? == 1 { stored_heads.clone() } else { heads(reader)? };
     let version = VersionVector::decode_with(reader, |reader| {
-        let tip = match reader.size("head", stored_heads.len())?.checked_sub(1) {
-            Some(head) => stored_heads.get(head).copied().ok_or(DecodeError::Invalid("no such head"))?,
-            None => ChangeHash(reader.array()?),
-        };
-        Ok((tip, reader.uint()?))
+        match reader.size("head", stored_heads.len())?.checked_sub(1) {
+            Some(head) => stored_heads.get(head).copied().ok_or(DecodeError::Invalid("no such head")),
+            None => reader.array().map(ChangeHash),
+        }
     })?;
     Ok(Summary {
         stored_heads,

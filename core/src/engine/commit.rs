@@ -150,7 +150,7 @@ impl Engine {
                 }
             }
         }
-        // Records that are durable now are sent before the changes that rest on them.
+        // As if it had been worked out only now, after all else that the commit leads to.
         for (document, number, outcome) in ready {
             self.worked(now, document, number, outcome);
         }

@@ -40,6 +40,7 @@ pub(super) enum Kind {
 #[expect(clippy::struct_excessive_bools, reason = "each says that one thing waits")]
 pub(super) struct Held {
     pub(super) phase: Phase,
+    /// Only while the present step is being stored.
     pub(super) ahead: Option<Ahead>,
     /// Access has changed; these vouches came with the change.
     pub(super) reevaluate: Option<Vec<Vec<u8>>>,
@@ -122,15 +123,16 @@ impl Engine {
         }
         self.put_aside(document);
         self.answer_who_lacks_nothing(now, document);
-        let wants = self.wants(now, document);
-        let awaits_access = self.awaits_access(document);
-        let Some(state) = self.documents.get_mut(&document) else { return };
+        let Some(state) = self.documents.get(&document) else { return };
         if state.work.phase != Phase::Idle
             || !state.standing.has_content()
             || self.removing.contains(&document)
         {
             return;
         }
+        let wants = self.wants(now, document);
+        let awaits_access = self.awaits_access(document);
+        let Some(state) = self.documents.get_mut(&document) else { return };
         let held = &mut state.work;
         let ingest_first = held.let_in && !held.ingest.is_empty();
         let (kind, task) = if let Some(vouches) = held.reevaluate.take_if(|_| !ingest_first) {

@@ -23,12 +23,6 @@ pub(super) struct Ahead {
     pub(super) outcome: Option<Outcome>,
 }
 
-impl Ahead {
-    pub(super) fn is_under_way(&self) -> bool {
-        self.outcome.is_none()
-    }
-}
-
 impl Engine {
     /// Marks a peer to be sent what it lacks.
     pub(super) fn serve_one(&mut self, now: Timestamp, document: ResourceId, peer: DeviceId) {

@@ -2,7 +2,6 @@
 
 use super::content::Phase;
 use super::held::DocumentState;
-use super::serving::Ahead;
 
 impl DocumentState {
     /// Whether a change of access leaves everything in a document as it is, so that it need not be opened, given
@@ -20,7 +19,6 @@ impl DocumentState {
             && work.reevaluate.is_none()
             // What is under way was begun under the old rights, and may hold back what the new ones let in.
             && !matches!(work.phase, Phase::Working(..))
-            && !work.ahead.as_ref().is_some_and(Ahead::is_under_way)
             && only_gains()
     }
 }

@@ -11,9 +11,9 @@ use super::backend::Shared;
 use crate::gate;
 
 /// Memory redb may use for pages. Its own default is 1 GiB, too much for a phone and for a hub at rest; what is read
-/// often here is small (rows of state, the upper pages of the trees), and packs are read once. With sixteen times as much,
-/// opening a hundred thousand documents takes a quarter longer, for every page read goes into memory that was not used yet,
-/// and nothing else is quicker.
+/// often here is small (rows of state, the upper pages of the trees), and packs are read once. With four times as much,
+/// opening a hundred thousand documents takes a twentieth longer, for pages read go into memory that was not used yet, and
+/// thousands of documents come in no sooner.
 const CACHE_BYTES: usize = 1 << 20;
 
 /// A database, until it is closed.
