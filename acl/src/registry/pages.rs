@@ -1,11 +1,9 @@
-//! Many entries in order of their ids, close together, in pages that a clone shares until it changes them.
+//! Many entries in order of their keys, close together, in pages that a clone shares until it changes them.
 //!
 //! A tree of single entries has a few hundred bytes for each that stands alone; this has none, and a clone of a
 //! hundred thousand entries copies as many words as there are pages.
 
 use std::sync::Arc;
-
-use crate::ids::ResourceId;
 
 /// Entries on one page. A change moves, or after a clone copies, one page; a question looks at its first entry or
 /// halves it.
@@ -14,18 +12,14 @@ const PAGE: usize = 128;
 /// By how much a page grows at once, so that little of it is empty.
 const STEP: usize = 16;
 
-/// What has an id to stand under.
+/// What has a key to stand under.
 pub(super) trait Keyed {
-    fn id(&self) -> &ResourceId;
+    type Key: Ord;
+
+    fn key(&self) -> &Self::Key;
 }
 
-impl Keyed for ResourceId {
-    fn id(&self) -> &ResourceId {
-        self
-    }
-}
-
-/// The entries, each id once. No page is empty.
+/// The entries, each key once. No page is empty.
 #[derive(Debug, Clone)]
 pub(super) struct Pages<T>(Vec<Arc<Vec<T>>>);
 
@@ -36,28 +30,29 @@ impl<T> Default for Pages<T> {
 }
 
 impl<T: Keyed + Clone> Pages<T> {
-    /// The page on which an id stands, or would, and where.
-    fn place(&self, id: &ResourceId) -> (usize, Result<usize, usize>) {
+    /// The page on which a key stands, or would, and where.
+    fn place(&self, key: &T::Key) -> (usize, Result<usize, usize>) {
         // What comes in order stands after everything.
         if let Some(page) = self.0.last()
-            && page.last().is_some_and(|last| last.id() < id)
+            && page.last().is_some_and(|last| last.key() < key)
         {
             return (self.0.len() - 1, Err(page.len()));
         }
-        let after = self.0.partition_point(|page| page.first().is_some_and(|first| first.id() <= id));
+        let after = self.0.partition_point(|page| page.first().is_some_and(|first| first.key() <= key));
         let at = after.saturating_sub(1);
-        let within = self.0.get(at).map_or(Err(0), |page| page.binary_search_by(|entry| entry.id().cmp(id)));
+        let within =
+            self.0.get(at).map_or(Err(0), |page| page.binary_search_by(|entry| entry.key().cmp(key)));
         (at, within)
     }
 
-    pub(super) fn get(&self, id: &ResourceId) -> Option<&T> {
-        let (page, within) = self.place(id);
+    pub(super) fn get(&self, key: &T::Key) -> Option<&T> {
+        let (page, within) = self.place(key);
         self.0.get(page)?.get(within.ok()?)
     }
 
-    /// Enters this under its id, in place of what stood there.
+    /// Enters this under its key, in place of what stood there.
     pub(super) fn insert(&mut self, entry: T) {
-        let (at, within) = self.place(entry.id());
+        let (at, within) = self.place(entry.key());
         let Some(page) = self.0.get_mut(at).map(Arc::make_mut) else {
             self.0.push(Arc::new(vec![entry]));
             return;
@@ -93,8 +88,8 @@ impl<T: Keyed + Clone> Pages<T> {
         }
     }
 
-    pub(super) fn remove(&mut self, id: &ResourceId) -> Option<T> {
-        let (at, within) = self.place(id);
+    pub(super) fn remove(&mut self, key: &T::Key) -> Option<T> {
+        let (at, within) = self.place(key);
         let within = within.ok()?;
         let page = Arc::make_mut(self.0.get_mut(at)?);
         let removed = page.remove(within);
@@ -112,6 +107,13 @@ impl<T: Keyed + Clone> Pages<T> {
         self.0.iter().flat_map(|page| page.iter())
     }
 
+    /// Those from a key on, which need not be there.
+    pub(super) fn from<'a>(&'a self, key: &T::Key) -> impl Iterator<Item = &'a T> + use<'a, T> {
+        let (page, Ok(within) | Err(within)) = self.place(key);
+        let first = self.0.get(page).and_then(|page| page.get(within..)).unwrap_or_default();
+        first.iter().chain(self.0.iter().skip(page + 1).flat_map(|page| page.iter()))
+    }
+
     /// Changes those entries that are chosen. Pages without one stay as they are.
     pub(super) fn change(&mut self, chosen: impl Fn(&T) -> bool, mut change: impl FnMut(&mut T)) {
         for page in self.0.iter_mut().filter(|page| page.iter().any(&chosen)) {
@@ -125,6 +127,15 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::ids::ResourceId;
+
+    impl Keyed for ResourceId {
+        type Key = Self;
+
+        fn key(&self) -> &Self {
+            self
+        }
+    }
 
     fn id(number: u16) -> ResourceId {
         let mut bytes = [0; 32];
@@ -146,6 +157,8 @@ mod tests {
             }
         }
         assert!(pages.iter().eq(&set));
+        let all_from = |number| pages.from(&id(number)).eq(set.range(id(number)..));
+        assert!((0..4000).step_by(7).all(all_from));
         assert!((0..4000).all(|number| pages.get(&id(number)).is_some() == set.contains(&id(number))));
         let mut in_order = Pages::default();
         for id in &set {

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeSet;
 use std::ops::{Deref, DerefMut};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use katori_acl::DeviceId;
+use once_cell::race::OnceBox;
 
 use super::audience::Circle;
 use super::content::Held;
@@ -66,26 +67,26 @@ impl DocumentState {
 /// documents by [`HeldSummary::glance`].
 #[derive(Debug, Default)]
 pub struct HeldSummary {
-    open: OnceLock<Box<Summary>>,
+    open: OnceBox<Summary>,
     /// Nothing, if the summary has changed since it was packed, or is that of an empty document.
     packed: Box<[u8]>,
 }
 
 impl HeldSummary {
     pub(super) fn new(summary: &Summary) -> Self {
-        Self { open: OnceLock::new(), packed: pack_summary(summary) }
+        Self { open: OnceBox::new(), packed: pack_summary(summary) }
     }
 
     /// Puts another in its place.
     pub(super) fn set(&mut self, summary: Summary) {
-        self.open = OnceLock::from(Box::new(summary));
+        self.open = OnceBox::with_value(Box::new(summary));
         self.packed = Box::default();
     }
 
     /// A copy of the summary: none is kept unpacked for it.
     #[must_use]
     pub fn glance(&self) -> Summary {
-        self.open.get().map_or_else(|| unpack_summary(&self.packed), |open| (**open).clone())
+        self.open.get().cloned().unwrap_or_else(|| unpack_summary(&self.packed))
     }
 
     /// The summary's digest, without keeping it unpacked.
@@ -97,10 +98,11 @@ impl HeldSummary {
     }
 
     fn rest(&mut self) {
-        if let Some(open) = self.open.take()
-            && self.packed.is_empty()
-        {
-            self.packed = pack_summary(&open);
+        if let Some(open) = self.open.get() {
+            if self.packed.is_empty() {
+                self.packed = pack_summary(open);
+            }
+            self.open = OnceBox::new();
         }
     }
 }
