@@ -52,7 +52,7 @@ pub use edit::{EditError, Edited, Unstorable};
 pub use fork::{Branch, Decision, Fork};
 pub use held::{Held, HeldReason, HistoryEntry, Rule, Voucher};
 pub use ingest::{Batch, IngestReport};
-pub(crate) use packed_summary::{pack_summary, unpack_summary};
+pub(crate) use packed_summary::{Authors, PackedSummary};
 pub use reapply::{MAX_LOST_WORK, Turn};
 pub use rehearsal::{Begun, Missed};
 pub use serve::{Peer, Served, Want};

@@ -100,6 +100,7 @@ use katori_acl::{Access, DeviceId, InviteKey, PersonId, Registry, ResourceId, Re
 use rand_chacha::ChaCha12Rng;
 use rand_core::{Rng, SeedableRng};
 
+use crate::document::Authors;
 use crate::identity::Identity;
 use crate::reconcile::Secret;
 use crate::store::Write;
@@ -328,6 +329,8 @@ pub struct Engine {
     rng: ChaCha12Rng,
     registry: Registry,
     documents: BTreeMap<ResourceId, DocumentState>,
+    /// Of the documents that rest.
+    authors: Authors,
     receipts: BTreeMap<(ResourceId, DeviceId), Vec<ChangeHash>>,
     invites: BTreeMap<InviteKey, OpenInvite>,
     /// People whose devices are refused.
@@ -363,6 +366,7 @@ impl Engine {
             rng: ChaCha12Rng::from_seed(seed),
             registry: stored.registry,
             documents: stored.documents,
+            authors: stored.authors,
             restless: stored.restless,
             receipts: stored.receipts,
             invites: stored.invites.into_iter().map(|invite| (invite.key, invite)).collect(),
@@ -475,7 +479,7 @@ impl Engine {
     /// How large a document on offer is, as a device that holds it says.
     #[must_use]
     pub fn offered_size(&self, document: ResourceId) -> Option<Size> {
-        self.documents.get(&document)?.rare.offered
+        self.documents.get(&document)?.work.rare.offered
     }
 
     /// Whether this device belongs to somebody who is refused here.
@@ -524,7 +528,8 @@ impl Engine {
             Timer::Expiry => {
                 self.expire(now);
                 self.merge_what_rests(now);
-                self.documents.values_mut().for_each(DocumentState::rest);
+                self.documents.values_mut().for_each(|state| state.rest(&mut self.authors));
+                self.authors.tidy();
                 self.registry.rest();
                 self.schedule(now + EXPIRY_CHECK, Timer::Expiry);
             }

@@ -91,16 +91,25 @@ impl VersionVector {
 
     /// Appends the vector.
     pub fn encode(&self, writer: &mut Writer) {
-        self.encode_with(writer, |writer, tip| {
+        let actor = |writer: &mut Writer, actor: &[u8]| {
+            writer.bytes(actor);
+        };
+        self.encode_with(writer, actor, |writer, tip| {
             writer.raw(&tip.0);
         });
     }
 
-    /// The same with tips written in another way.
-    pub(crate) fn encode_with(&self, writer: &mut Writer, mut write: impl FnMut(&mut Writer, &ChangeHash)) {
+    /// The same with actors and tips written in another way.
+    pub(crate) fn encode_with(
+        &self,
+        writer: &mut Writer,
+        mut write_actor: impl FnMut(&mut Writer, &[u8]),
+        mut write_tip: impl FnMut(&mut Writer, &ChangeHash),
+    ) {
         writer.list(&self.0, |writer, (actor, tips)| {
-            writer.bytes(actor).list(tips, |writer, (tip, sequence)| {
-                write(writer, tip);
+            write_actor(writer, actor);
+            writer.list(tips, |writer, (tip, sequence)| {
+                write_tip(writer, tip);
                 writer.uint(*sequence);
             });
         });
@@ -108,13 +117,15 @@ impl VersionVector {
 
     /// Takes a vector.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Self::decode_with(reader, |reader| reader.array().map(ChangeHash))
+        let actor = |reader: &mut Reader<'_>| Ok(reader.bytes("actor", MAX_ACTOR_BYTES)?.into());
+        Self::decode_with(reader, actor, |reader| reader.array().map(ChangeHash))
     }
 
-    /// The same where tips were written in another way.
+    /// The same where actors and tips were written in another way.
     pub(crate) fn decode_with(
         reader: &mut Reader<'_>,
-        mut read: impl FnMut(&mut Reader<'_>) -> Result<ChangeHash, DecodeError>,
+        mut read_actor: impl FnMut(&mut Reader<'_>) -> Result<Arc<[u8]>, DecodeError>,
+        mut read_tip: impl FnMut(&mut Reader<'_>) -> Result<ChangeHash, DecodeError>,
     ) -> Result<Self, DecodeError> {
         let not_canonical = |reader: &Reader<'_>| DecodeError::NotCanonical {
             what: "version vector",
@@ -122,10 +133,10 @@ impl VersionVector {
         };
         let mut vector = BTreeMap::<Arc<[u8]>, BTreeMap<ChangeHash, u64>>::new();
         reader.list("actors", MAX_ACTORS, |reader| {
-            let actor: Arc<[u8]> = reader.bytes("actor", MAX_ACTOR_BYTES)?.into();
+            let actor = read_actor(reader)?;
             let mut tips = BTreeMap::new();
             reader.list("branches", MAX_BRANCHES, |reader| {
-                let (tip, sequence) = (read(reader)?, reader.uint()?);
+                let (tip, sequence) = (read_tip(reader)?, reader.uint()?);
                 if tips.last_key_value().is_some_and(|(last, _)| *last >= tip) {
                     return Err(not_canonical(reader));
                 }

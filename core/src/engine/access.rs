@@ -416,6 +416,7 @@ impl Engine {
     fn renew_farewells(&mut self, now: Timestamp, document: ResourceId) {
         let Some(state) = self.documents.get(&document) else { return };
         let back: Vec<DeviceId> = state
+            .work
             .rare
             .farewells
             .iter()
@@ -425,7 +426,7 @@ impl Engine {
         if let Some(state) = self.documents.get_mut(&document)
             && !back.is_empty()
         {
-            state.rare.farewells.retain(|device| !back.contains(device));
+            state.work.rare.farewells.retain(|device| !back.contains(device));
             let row = state.row(document);
             self.write([row]);
         }

@@ -6,6 +6,7 @@ use automerge::ChangeHash;
 use katori_acl::{DeviceId, ResourceId, ResourceKind, Subject};
 
 use super::commit::After;
+use super::held::Rare;
 use super::serving::{Ahead, serve};
 use super::{
     Action, Answer, CommandError, CommandId, Engine, Event, HIGH_WATER, Outcome, Standing, Task, Work,
@@ -67,6 +68,7 @@ pub(super) struct Held {
     pub(super) hand_over: BTreeSet<DeviceId>,
     /// Peers that have gone, whose changes wait for others.
     pub(super) forget_orphans: BTreeSet<DeviceId>,
+    pub(super) rare: Rare,
 }
 
 impl Held {
@@ -89,6 +91,7 @@ impl Held {
         serve: BTreeSet::new(),
         hand_over: BTreeSet::new(),
         forget_orphans: BTreeSet::new(),
+        rare: Rare::NOTHING,
     };
 
     /// Whether nothing waits, and nothing is under way.
@@ -275,7 +278,7 @@ impl Engine {
             if !done.escort.is_empty()
                 && let Some(state) = self.documents.get_mut(&document)
             {
-                state.rare.escort = done.escort;
+                state.work.rare.escort = done.escort;
                 let row = state.row(document);
                 self.write([row]);
             }

@@ -46,7 +46,8 @@ impl Engine {
         // What came of a role in the space is told with the space.
         records.extend(limited.into_iter().map(|record| (record.subject(), record)));
         let accepted = standing == Standing::Accepted;
-        let spent = self.documents.get(&document).is_some_and(|state| state.rare.farewells.contains(&peer));
+        let spent =
+            self.documents.get(&document).is_some_and(|state| state.work.rare.farewells.contains(&peer));
         self.untell(peer, subject);
         let Some(session) = self.sessions.get_mut(&peer) else { return false };
         if !spent && accepted {
@@ -76,7 +77,7 @@ impl Engine {
     pub(super) fn escort(&self, subject: &Subject) -> Vec<Vec<u8>> {
         match subject {
             Subject::Resource(document) => {
-                self.documents.get(document).map(|state| state.rare.escort.clone()).unwrap_or_default()
+                self.documents.get(document).map(|state| state.work.rare.escort.clone()).unwrap_or_default()
             }
             Subject::Roster(_) => Vec::new(),
         }

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use super::held::{DocumentState, HeldSummary};
 use super::{InvitePurpose, JoinRequest, MAX_REQUESTS, OpenInvite, RequestState};
-use crate::document::{LoadError, Summary};
+use crate::document::{Authors, LoadError, Summary};
 use crate::store::{Storage, StoreError, Table, Write};
 use crate::vouch::MAX_VOUCH_BYTES;
 
@@ -82,6 +82,7 @@ pub enum EngineError {
 pub struct StoredEngine {
     pub(super) registry: Registry,
     pub(super) documents: BTreeMap<ResourceId, DocumentState>,
+    pub(super) authors: Authors,
     /// Those in which something is owed or due.
     pub(super) restless: Vec<ResourceId>,
     pub(super) receipts: BTreeMap<(ResourceId, DeviceId), Vec<ChangeHash>>,
@@ -110,8 +111,8 @@ impl DocumentState {
         writer
             .byte(ROW_VERSION)
             .byte(standing)
-            .list(&self.rare.farewells, |writer, device| device.encode(writer));
-        writer.list(&self.rare.escort, |writer, vouch| {
+            .list(&self.work.rare.farewells, |writer, device| device.encode(writer));
+        writer.list(&self.work.rare.escort, |writer, vouch| {
             writer.bytes(vouch);
         });
         writer.byte(u8::from(self.given_up)).byte(u8::from(self.erase_asked));
@@ -139,8 +140,8 @@ fn read_row(bytes: &[u8]) -> Result<DocumentState, DecodeError> {
     let escort =
         reader.list("vouches", MAX_LISTED, |reader| Ok(reader.bytes("vouch", MAX_VOUCH_BYTES)?.to_vec()))?;
     if !farewells.is_empty() || !escort.is_empty() {
-        state.rare.farewells.extend(farewells);
-        state.rare.escort = escort;
+        state.work.rare.farewells.extend(farewells);
+        state.work.rare.escort = escort;
     }
     (state.given_up, state.erase_asked) = (reader.byte()? == 1, reader.byte()? == 1);
     reader.finish()?;
@@ -369,7 +370,7 @@ impl StoredEngine {
         // A document's standing comes first, its state next, and vouches after that, which are not read here.
         let mut last: Option<(ResourceId, DocumentState)> = None;
         let mut documents = Vec::new();
-        let restless = &mut self.restless;
+        let (restless, authors) = (&mut self.restless, &mut self.authors);
         each(storage, Table::Documents, |key, bytes| {
             match key.split_first_chunk::<32>() {
                 Some((id, b"standing")) => {
@@ -383,7 +384,7 @@ impl StoredEngine {
                             if summary.owes_vouch || summary.owes_reapply.is_some() || summary.owes_merge {
                                 restless.push(*id);
                             }
-                            state.summary = HeldSummary::new(&summary);
+                            state.summary = HeldSummary::new(&summary, authors);
                         }
                         // One damaged document does not keep the others from opening; it says so when it is opened.
                         Err(error) => {

@@ -51,7 +51,7 @@ impl Engine {
             // It had its last session.
             if used > 0
                 && let Some(state) = self.documents.get_mut(&document)
-                && state.rare.farewells.insert(peer)
+                && state.work.rare.farewells.insert(peer)
             {
                 let row = state.row(document);
                 self.write([row]);
@@ -250,7 +250,7 @@ impl Engine {
             && let Some(state) = self.documents.get_mut(&document)
             && state.standing == Standing::Offered
         {
-            state.rare.offered = size;
+            state.work.rare.offered = size;
         }
     }
 
