@@ -6,7 +6,7 @@ use std::sync::Arc;
 use automerge::transaction::Transactable;
 use automerge::{ChangeHash, ROOT, ReadDoc};
 use katori_acl::{DeviceId, PersonId, ResourceId};
-use katori_core::document::{Document, DocumentLimits, Held, Stored};
+use katori_core::document::{Document, DocumentLimits, Held, LoadError, Stored};
 use katori_core::engine::{Answer, CommandError, CommandId, Engine, Event, Outcome, StoredEngine, Work};
 use katori_core::identity::Identity;
 use katori_core::store::{MemoryStore, Storage, Table, Write};
@@ -27,6 +27,8 @@ pub struct Device {
     pub(crate) replies: BTreeMap<CommandId, Result<Answer, CommandError>>,
     /// Its disk is a copy of another, or was set back: it writes under new incarnations.
     pub(crate) copied: bool,
+    /// Its disk was damaged: a document that does not load is no mistake.
+    pub damaged: bool,
     /// Fresh randomness of this life.
     seed: [u8; 32],
     /// Which life it is in: what was under way in an earlier one is lost.
@@ -48,6 +50,7 @@ impl Device {
             documents: BTreeMap::new(),
             replies: BTreeMap::new(),
             copied: false,
+            damaged: false,
             seed: [0; 32],
             life: 0,
             limits: DocumentLimits::default(),
@@ -119,18 +122,22 @@ impl Device {
     }
 
     pub(crate) fn load(&mut self, id: ResourceId) -> &mut Document {
+        self.try_load(id).expect("the document loads")
+    }
+
+    fn try_load(&mut self, id: ResourceId) -> Result<&mut Document, LoadError> {
         if !self.documents.contains_key(&id) {
             let access = self.engine.as_ref().and_then(|engine| engine.access(id)).expect("a known document");
             let stored = Stored::read(&self.store, &id).expect("the store reads");
             let (me, limits) = (Arc::clone(&self.identity), self.limits.clone());
             let document = Document::load(id, me, access, limits, self.seed(&id), &stored);
-            let mut document = document.expect("the document loads");
+            let mut document = document?;
             if self.copied {
                 document.renew_incarnation();
             }
             self.documents.insert(id, document);
         }
-        self.documents.get_mut(&id).expect("just loaded")
+        Ok(self.documents.get_mut(&id).expect("just loaded"))
     }
 
     pub(crate) fn work(&mut self, document: ResourceId, work: Work) -> Outcome {
@@ -139,7 +146,12 @@ impl Device {
         {
             return outcome;
         }
-        work.task.run(self.load(document), work.access)
+        let damaged = self.damaged;
+        match self.try_load(document) {
+            Ok(document) => work.task.run(document, work.access),
+            Err(error) if damaged => Outcome::Failed(error.to_string()),
+            Err(error) => panic!("the document loads: {error}"),
+        }
     }
 
     /// Puts a value at a key of the document's root.

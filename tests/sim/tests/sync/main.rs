@@ -6,6 +6,7 @@
     reason = "a test fails where it stands"
 )]
 
+mod answers;
 mod durability;
 
 use std::collections::BTreeSet;
@@ -18,7 +19,7 @@ use katori_core::engine::{Answer, Command, CommandError, Event, Offer};
 use katori_core::gate::Limits;
 use katori_core::pack::unpack;
 use katori_core::reconcile::Entry;
-use katori_core::wire::{Frame, MAX_LACKING};
+use katori_core::wire::Frame;
 use katori_sim::{DeviceIndex, World};
 
 /// What somebody may say it has of a subject.
@@ -114,34 +115,6 @@ fn what_is_here_of_a_document_is_said_by_who_lacks_something() {
             world.sync(olga, ben);
             assert_eq!(world.traffic(olga, ben).frames.len(), 1, "nothing is left to say, seed {seed}");
         }
-    }
-}
-
-/// The answer in changes names the vouches that are not here any more; if they are many, it says what is here instead.
-#[test]
-fn whoever_lacks_many_vouches_says_what_it_has() {
-    let is_version = |frame: &Frame| matches!(frame, Frame::Version { .. });
-    for writers in [4, MAX_LACKING, MAX_LACKING + 1, 2 * MAX_LACKING] {
-        let (mut world, olga, ben, document) = shared(1);
-        let others: Vec<DeviceIndex> = (0..writers)
-            .map(|index| world.member(&format!("writer {index}"), olga, document, Role::Write))
-            .collect();
-        for round in 0..2 {
-            for writer in &others {
-                world.write(*writer, document, &format!("round {round} by {writer}"));
-                world.sync(*writer, olga);
-            }
-            if round == 0 {
-                world.sync(ben, olga);
-            }
-        }
-        world.clear_traffic();
-        world.sync(ben, olga);
-        let said = [(olga, ben), (ben, olga)].map(|(from, to)| world.traffic(from, to).frames);
-        let said = said.map(|frames| frames.iter().filter(|frame| is_version(frame)).count());
-        assert_eq!(said, [usize::from(writers > MAX_LACKING), 1], "{writers} vouches were replaced");
-        let digests = [olga, ben].map(|device| world.device(device).document(document).summary().digest());
-        assert_eq!(digests[0], digests[1]);
     }
 }
 
